@@ -1,0 +1,25 @@
+# `make`: install, run the pipeline, show what came of it.  `make test`: lint and tests.
+PYTHON ?= python3
+VENV := .venv
+# DVC runs `python` of the caller's PATH.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: all test
+all: $(VENV)/installed
+	dvc repro
+	python predict.py --describe
+
+test: $(VENV)/installed-dev
+	ruff check .
+	ruff format --check .
+	pytest
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	$(PYTHON) -m venv $(VENV)
+	pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	pip install --quiet -r requirements-dev.txt
+	touch $@

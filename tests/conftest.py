@@ -1,0 +1,72 @@
+"""Shared by all tests: the numeric environment, and one small training that many tests look at."""
+
+import csv
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.lib.numerics import fix_environment
+
+fix_environment({"fp32"})
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL_PARAMS = {
+    "prepare": {"data_path": "data/purchases.csv", "number_transform": "asinh", "val_split": 0.2, "test_split": 0.1},
+    "sequences": {"seq_lengths": [2, 4], "max_seq_cap": 128},
+    "train": {
+        "seed": 0,
+        "epochs": 2,
+        "batch_size": 16,
+        "lr": 0.01,
+        "hidden_size": 4,
+        "num_layers": 1,
+        "grad_accum_steps": 1,
+        "precision": "fp32",
+        "use_gpu": False,
+    },
+}
+for section in ("train_time", "train_simple"):
+    SMALL_PARAMS[section] = dict.fromkeys(SMALL_PARAMS["train"])
+
+
+@pytest.fixture
+def params() -> dict:
+    """The content of a params.yaml that trains in a moment; a fresh copy for each test."""
+    return yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
+
+
+def write_purchases(path: Path, n_rows: int = 200, changed_from: int | None = None) -> Path:
+    """A CSV of `n_rows` purchases, about every fifth returned; rows from `changed_from` on differ wildly."""
+    draw = random.Random(7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("datetime", "returned", "number"))
+        for row in range(n_rows):
+            when = datetime(2024, 1, 1, 9) + timedelta(hours=7 * row)
+            returned, number = draw.random() < 0.2, draw.randint(1, 9)
+            if changed_from is not None and row >= changed_from:
+                when, returned, number = when + timedelta(days=4000), not returned, 10**6 * number
+            writer.writerow((when.isoformat(), "yes" if returned else "no", number))
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """Artifacts of a small training; read only."""
+    import train
+    from stages.lib import settings
+
+    folder = tmp_path_factory.mktemp("trained")
+    params = yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
+    params["prepare"]["data_path"] = str(write_purchases(folder / "purchases.csv"))
+    config = settings.check(params, "test")
+    train.run(config, settings.Execution(jobs=1, quiet=True), folder / "artifacts")
+    return folder / "artifacts"

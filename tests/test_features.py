@@ -1,0 +1,67 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.lib.errors import ArtifactError, DataError
+from stages.lib.features import Scaler, raw_features, split_parts
+
+
+def table(*rows):
+    frame = pd.DataFrame(rows, columns=["datetime", "number"])
+    return frame.assign(datetime=pd.to_datetime(frame["datetime"], format="ISO8601"))
+
+
+def test_parts_follow_each_other_in_time():
+    assert split_parts(10, 0.2, 0.1).tolist() == ["train"] * 7 + ["val"] * 2 + ["test"]
+    assert split_parts(4, 0.5, 0.0).tolist() == ["train"] * 2 + ["val"] * 2
+
+
+@pytest.mark.parametrize(("n_rows", "val_split", "test_split"), [(2, 0.2, 0.1), (3, 0.4, 0.1), (4, 0.6, 0.39)])
+def test_a_part_without_rows_is_refused(n_rows, val_split, test_split):
+    with pytest.raises(DataError, match=rf"{n_rows} purchases are too few"):
+        split_parts(n_rows, val_split, test_split)
+
+
+def test_raw_features_are_calendar_and_number():
+    rows = table(("2024-02-29 23:59:59", 0.0), ("2023-01-01 00:00:00", -3.0))
+    expected = [[2024, 2, 29, 23, 3, 0.0], [2023, 1, 1, 0, 6, np.arcsinh(-3.0)]]
+    np.testing.assert_array_equal(raw_features(rows, "asinh"), expected)
+    assert raw_features(rows, "none")[1, 5] == -3.0
+
+
+def test_scaling_maps_the_training_range_to_0_to_1_and_goes_beyond():
+    scaler = Scaler.fit(table(("2023-01-01 10:00", 0), ("2024-03-05 14:00", 10)), "none")
+    scaled = scaler.transform(table(("2025-02-03 12:00", 5), ("2023-01-01 10:00", 20)))
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled[0], [2.0, 0.5, 0.5, 0.5, -0.2, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(scaled[1], [0, 0, 0, 0, 1, 2], rtol=1e-6)
+
+
+def test_a_constant_feature_scales_to_0_for_any_value():
+    scaler = Scaler.fit(table(("2024-01-01", 7), ("2024-01-01", 7)), "none")
+    np.testing.assert_array_equal(scaler.transform(table(("2031-12-24 18:00", 999))), np.zeros((1, 6)))
+
+
+def test_scaler_survives_being_written_and_read():
+    scaler = Scaler.fit(table(("2023-01-01", 1), ("2024-03-05 14:00", 1e6)), "asinh")
+    assert Scaler.from_dict(scaler.as_dict()) == scaler
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": ["year"]},
+        {"number_transform": "log"},
+        {"data_min": [0.0]},
+        {"data_min": [float("nan")] * 6},
+        {"data_min": [1e9] * 6},
+        {"data_max": "high"},
+        {"more": 1},
+    ],
+)
+def test_foreign_scaling_is_refused(change):
+    scaler = Scaler.fit(table(("2023-01-01", 1), ("2024-03-05 14:00", 2)), "asinh")
+    with pytest.raises(ArtifactError, match="scaling"):
+        Scaler.from_dict(scaler.as_dict() | change)
+    with pytest.raises(ArtifactError, match="scaling"):
+        Scaler.from_dict(None)
