@@ -1,0 +1,41 @@
+"""The model: one LSTM that reads a window and tells how likely the next purchase comes back."""
+
+import torch
+from torch import nn
+
+
+class MemberLSTM(nn.Module):
+    """LSTM over a window, then one linear layer on its last step.
+
+    The state dict has the keys of an `nn.LSTM` named `lstm` and an `nn.Linear` named `fc` and no others, so any
+    program that builds these two layers can load it.
+
+    Parameters
+    ----------
+    input_size : int
+        Features per purchase.
+    hidden_size : int
+        Width of the hidden state.
+    num_layers : int
+        LSTM layers on top of each other.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(input_size, hidden_size, num_layers, batch_first=True)
+        self.fc = nn.Linear(hidden_size, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits of the probability that the purchase after each window is returned.
+
+        Parameters
+        ----------
+        inputs : Tensor of shape (batch, L, input_size), float32
+
+        Returns
+        -------
+        Tensor of shape (batch,)
+            Logits; `torch.sigmoid` makes probabilities of them.
+        """
+        steps, _ = self.lstm(inputs)  # (batch, L, hidden)
+        return self.fc(steps[:, -1]).squeeze(-1)  # (batch,)

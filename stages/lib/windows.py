@@ -1,0 +1,170 @@
+"""Windows: L consecutive purchases and, as target, whether the purchase right after them was returned."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from stages.lib.layout import PARTS
+
+# A model of L purchases is grown only where the training rows hold this many windows that do not overlap.
+MIN_SEPARATE_WINDOWS = 200
+
+
+def length_ladder(n_train_rows: int, max_seq_cap: int) -> list[int]:
+    """Sequence lengths that grow with the size of the data: 2, 3, 5, 8, 12, 18, ... each about 1.5 times the last.
+
+    The ladder ends where `n_train_rows` would hold fewer than 200 windows that do not overlap, or above
+    `max_seq_cap`; it has at least one rung.
+    """
+    highest = min(max_seq_cap, max(2, n_train_rows // MIN_SEPARATE_WINDOWS))
+    lengths = [min(2, max_seq_cap)]
+    while (longer := (3 * lengths[-1] + 1) // 2) <= highest:
+        lengths.append(longer)
+    return lengths
+
+
+def usable_lengths(requested: list[int], n_train_rows: int, max_seq_cap: int) -> tuple[list[int], dict[int, str]]:
+    """Which of the `requested` lengths the data can carry, ascending, and why the others are dropped."""
+    dropped = {}
+    for length in requested:
+        if length > max_seq_cap:
+            dropped[length] = f"above max_seq_cap {max_seq_cap}"
+        elif length >= n_train_rows:
+            dropped[length] = f"needs at least {length + 1} training purchases, there are {n_train_rows}"
+    return sorted(set(requested) - set(dropped)), dropped
+
+
+@dataclass(frozen=True)
+class Windows:
+    """All windows of one length.
+
+    Attributes
+    ----------
+    inputs : Tensor of shape (n_windows, L, n_features), float32
+        A strided view over the stream of purchases: window i holds purchases i to i + L - 1.
+    targets : Tensor of shape (n_windows,), float32
+        0 or 1: whether purchase i + L was returned.
+    bounds : dict of str to (int, int)
+        First window and end of `train`, `val` and `test`: a window belongs to the part of its target.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    bounds: dict[str, tuple[int, int]]
+
+    @property
+    def seq_length(self) -> int:
+        """Purchases a window holds."""
+        return self.inputs.shape[1]
+
+    def part(self, name: str) -> "WindowDataset":
+        """The windows of one part."""
+        start, end = self.bounds[name]
+        return WindowDataset(self.inputs[start:end], self.targets[start:end])
+
+    def to_bytes(self) -> bytes:
+        """The content of a file for `read_windows`; it grows with the rows, not with rows times L."""
+        # torch.save keeps the storage under a view once, and puts a file's name into the bytes: hence the buffer.
+        buffer = io.BytesIO()
+        torch.save({"inputs": self.inputs, "targets": self.targets, "bounds": self.bounds}, buffer)
+        return buffer.getvalue()
+
+
+def cut_windows(stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, int], seq_length: int) -> Windows:
+    """Cut a stream of purchases into all its windows of `seq_length`.
+
+    Parameters
+    ----------
+    stream : Tensor of shape (n_rows, n_features), float32
+        Features of each purchase, in time order.
+    returned : Tensor of shape (n_rows,), float32
+        0 or 1.
+    n_rows : dict of str to int
+        Rows of each part, which follow each other in time; `train` must have more than `seq_length`.
+    seq_length : int
+        L, purchases per window.
+    """
+    stream = stream.contiguous()
+    n_features, row = stream.shape[1], stream.stride(0)
+    n_windows = len(stream) - seq_length
+    inputs = stream.as_strided((n_windows, seq_length, n_features), (row, row, 1))
+    bounds, end = {}, -seq_length
+    for part in PARTS:
+        start, end = max(end, 0), end + n_rows[part]
+        bounds[part] = (start, end)
+    return Windows(inputs, returned[seq_length:], bounds)
+
+
+def read_windows(path: Path) -> Windows:
+    """The windows in a file of `Windows.to_bytes`, memory-mapped: what is not read takes no memory."""
+    return Windows(**torch.load(path, weights_only=True, mmap=True))
+
+
+class WindowDataset(Dataset):
+    """Windows that are fetched a batch at a time: indexing with a tensor of indices is one gather."""
+
+    def __init__(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+        self.inputs = inputs
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs of shape (batch, L, n_features) and targets of shape (batch,) for a 1-D tensor of indices."""
+        return self.inputs[indices], self.targets[indices]
+
+
+class ShuffledBatches(Sampler[torch.Tensor]):
+    """Index tensors of `batch_size` that cover 0 to n_samples - 1 once, in a new random order at each iteration."""
+
+    def __init__(self, n_samples: int, batch_size: int, generator: torch.Generator) -> None:
+        self.n_samples = n_samples
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return -(-self.n_samples // self.batch_size)
+
+    def __iter__(self):
+        # The whole order is drawn at once, so loader processes that fetch ahead draw nothing more.
+        yield from torch.randperm(self.n_samples, generator=self.generator).split(self.batch_size)
+
+
+def shuffled_loader(
+    dataset: WindowDataset,
+    batch_size: int,
+    generator: torch.Generator,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+    prefetch_factor: int = 2,
+) -> DataLoader:
+    """A loader of shuffled batches; `num_workers`, `pin_memory` and `prefetch_factor` change no batch.
+
+    Parameters
+    ----------
+    generator : Generator
+        Draws the order of each epoch.
+    num_workers : int
+        Processes that gather batches; 0 gathers in this one.
+    pin_memory : bool
+        Put batches into page-locked memory, for a faster way to the GPU.
+    prefetch_factor : int
+        Batches each process fetches ahead.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=ShuffledBatches(len(dataset), batch_size, generator),
+        num_workers=num_workers,
+        # Forked, the processes share the memory-mapped windows; joblib's workers would start them its own way.
+        multiprocessing_context="fork" if num_workers else None,
+        pin_memory=pin_memory,
+        prefetch_factor=prefetch_factor if num_workers else None,
+        persistent_workers=num_workers > 0,
+        # The loader draws a seed for its workers at each iteration: not from the generator that orders the batches.
+        generator=torch.Generator().manual_seed(0),
+    )

@@ -1,0 +1,164 @@
+import math
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from stages.lib.errors import TrainingError
+from stages.lib.lstm import MemberLSTM
+from stages.lib.settings import Execution, TrainSettings
+from stages.lib.training import MemberTrainer, check_precision, choose_device, member_seed
+from stages.lib.windows import cut_windows
+
+SETTINGS = TrainSettings(
+    seed=0,
+    epochs=3,
+    batch_size=8,
+    lr=0.01,
+    hidden_size=4,
+    num_layers=1,
+    grad_accum_steps=1,
+    precision="fp32",
+    use_gpu=False,
+)
+EXECUTION = Execution(jobs=1)
+
+
+def some_windows(seq_length=3, n_rows=60):
+    generator = torch.Generator().manual_seed(1)
+    stream = torch.rand(n_rows, 2, generator=generator)
+    returned = (torch.rand(n_rows, generator=generator) < 0.3).float()
+    return cut_windows(stream, returned, {"train": n_rows - 20, "val": 10, "test": 10}, seq_length)
+
+
+def train(windows=None, **changes):
+    windows = some_windows() if windows is None else windows
+    return MemberTrainer(windows, "time", SETTINGS.model_copy(update=changes), EXECUTION).train(lambda epoch: None)
+
+
+def test_training_agrees_with_a_plain_loop():
+    windows = some_windows()
+    trained = train(windows)
+
+    seed = member_seed(0, "time", 3)
+    torch.manual_seed(seed)
+    model = MemberLSTM(2, 4, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    generator = torch.Generator().manual_seed(seed)
+    train_set, val_set = windows.part("train"), windows.part("val")
+    for epoch in trained.history:
+        total = 0.0
+        for batch in torch.randperm(len(train_set), generator=generator).split(8):
+            samples = [train_set.inputs[index] for index in batch]
+            targets = torch.stack([train_set.targets[index] for index in batch])
+            probabilities = torch.sigmoid(model(torch.stack(samples)))
+            loss = torch.nn.BCELoss()(probabilities, targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(batch)
+        with torch.no_grad():
+            logits = model(val_set.inputs)
+        assert epoch.train_loss == pytest.approx(total / len(train_set), rel=1e-4)
+        assert epoch.val_loss == pytest.approx(
+            binary_cross_entropy_with_logits(logits, val_set.targets).item(), rel=1e-4
+        )
+        right = [
+            (logit > 0).item() == (target == 1).item() for logit, target in zip(logits, val_set.targets, strict=True)
+        ]
+        assert epoch.val_accuracy == pytest.approx(sum(right) / 10)
+
+
+def test_the_best_epoch_by_validation_loss_is_kept():
+    windows = some_windows()
+    trained = train(windows, epochs=12, lr=0.2)
+    best = min(epoch.val_loss for epoch in trained.history)
+    assert best < trained.history[-1].val_loss, "the case must have a best epoch that is not the last"
+    model = MemberLSTM(2, 4, 1)
+    model.load_state_dict(trained.state)
+    part = windows.part("val")
+    with torch.no_grad():
+        logits = model(part.inputs)
+    assert binary_cross_entropy_with_logits(logits, part.targets).item() == pytest.approx(best, rel=1e-5)
+    torch.testing.assert_close(trained.val_logits, logits)
+    assert trained.best.val_loss == best
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5])
+def test_accumulated_gradients_weigh_every_sample_alike(batch_size):
+    # 37 training windows in one group: the same single step as one batch of 37, the last, smaller batch included.
+    windows = some_windows()
+    whole = train(windows, epochs=1, batch_size=37)
+    steps = math.ceil(37 / batch_size)
+    parts = train(windows, epochs=1, batch_size=batch_size, grad_accum_steps=steps)
+    for name, tensor in whole.state.items():
+        torch.testing.assert_close(parts.state[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_last_partial_group_takes_its_step():
+    windows = some_windows()
+    # Groups of 32 and 5 samples, as batches of 32 are.
+    grouped = train(windows, epochs=1, batch_size=8, grad_accum_steps=4)
+    plain = train(windows, epochs=1, batch_size=32)
+    for name, tensor in plain.state.items():
+        torch.testing.assert_close(grouped.state[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_training_learns_what_can_be_learned():
+    returned = torch.tensor([0, 0, 1], dtype=torch.float32).repeat(60)
+    windows = cut_windows(returned[:, None], returned, {"train": 120, "val": 30, "test": 30}, 3)
+    trained = train(windows, epochs=30, hidden_size=8)
+    assert trained.best.val_loss < 0.05
+    assert trained.best.val_accuracy == 1
+
+
+def test_rows_after_validation_change_nothing():
+    windows, other = some_windows(), some_windows()
+    start, end = other.bounds["test"]
+    other.targets[start:end] = 1 - other.targets[start:end]
+    other.inputs[end - 1, -1] = 1e6
+    assert all(torch.equal(tensor, train(other).state[name]) for name, tensor in train(windows).state.items())
+
+
+def test_seeds_differ_by_seed_ensemble_and_length_and_stay():
+    seeds = {member_seed(seed, name, length) for seed in (0, 1) for name in ("time", "simple") for length in (2, 3)}
+    assert len(seeds) == 8
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert member_seed(0, "time", 2) == 223437497916194988
+
+
+def test_training_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    train()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_loss_that_is_not_finite_stops_with_the_place():
+    windows = some_windows()
+    windows.inputs[0, 0, 0] = math.inf
+    with pytest.raises(TrainingError, match=r"time L=3 epoch 1: loss is not finite \(train nan"):
+        train(windows)
+
+
+def test_fp16_on_a_cpu_is_refused_with_the_reason():
+    with pytest.raises(TrainingError, match="fp16 needs a GPU"):
+        check_precision("fp16", torch.device("cpu"))
+
+
+def test_a_precision_that_fails_at_the_first_step_is_refused_with_the_reason(monkeypatch):
+    def fail(*arguments, **keywords):
+        raise RuntimeError("could not create a primitive\nmore")
+
+    monkeypatch.setattr("stages.lib.training.MemberLSTM.forward", fail)
+    with pytest.raises(TrainingError, match=r"bf16 does not run on cpu here: could not create a primitive$"):
+        check_precision("bf16", torch.device("cpu"))
+
+
+def test_the_gpu_is_used_only_where_asked_for_and_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device(True).type == "cuda"
+    assert choose_device(False).type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device(True).type == "cpu"

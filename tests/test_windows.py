@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+from stages.lib.windows import (
+    ShuffledBatches,
+    cut_windows,
+    length_ladder,
+    read_windows,
+    shuffled_loader,
+    usable_lengths,
+)
+
+N_ROWS = {"train": 6, "val": 2, "test": 2}
+
+
+def cut(seq_length, n_features=2):
+    stream = torch.arange(10 * n_features, dtype=torch.float32).reshape(10, n_features)
+    returned = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1], dtype=torch.float32)
+    return stream, returned, cut_windows(stream, returned, N_ROWS, seq_length)
+
+
+@pytest.mark.parametrize("seq_length", [1, 2, 5])
+def test_windows_agree_with_plain_indexing(seq_length):
+    stream, returned, windows = cut(seq_length)
+    assert windows.inputs.shape == (10 - seq_length, seq_length, 2)
+    for index in range(10 - seq_length):
+        assert torch.equal(windows.inputs[index], stream[index : index + seq_length])
+        assert windows.targets[index] == returned[index + seq_length]
+
+
+def test_a_window_belongs_to_the_part_of_its_target():
+    _, _, windows = cut(3)
+    assert windows.bounds == {"train": (0, 3), "val": (3, 5), "test": (5, 7)}
+    assert windows.part("train").targets.tolist() == [0, 1, 1]
+    assert windows.part("val").targets.tolist() == [0, 1]
+    # The first validation window reaches back into the training rows.
+    assert windows.part("val").inputs[0, :, 0].tolist() == [6, 8, 10]
+
+
+def test_every_length_validates_on_the_same_targets():
+    targets = [cut(length)[2].part("val").targets.tolist() for length in (1, 2, 5)]
+    assert targets == [[0, 1]] * 3
+
+
+def test_a_file_of_windows_grows_with_the_rows_not_with_the_length(tmp_path):
+    stream, returned = torch.zeros(5000, 6), torch.zeros(5000)
+    n_rows = {"train": 4000, "val": 500, "test": 500}
+    sizes = [len(cut_windows(stream, returned, n_rows, length).to_bytes()) for length in (2, 500)]
+    assert sizes[1] <= sizes[0] <= 5000 * 7 * 4 + 4096
+
+
+def test_windows_survive_being_written_and_read_memory_mapped(tmp_path):
+    _, _, windows = cut(3)
+    path = tmp_path / "seq3.pt"
+    path.write_bytes(windows.to_bytes())
+    found = read_windows(path)
+    assert torch.equal(found.inputs, windows.inputs)
+    assert torch.equal(found.targets, windows.targets)
+    assert found.bounds == windows.bounds
+    assert windows.to_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("n_train_rows", "max_seq_cap", "expected"),
+    [
+        (10, 128, [2]),
+        (3500, 128, [2, 3, 5, 8, 12]),
+        (17000, 128, [2, 3, 5, 8, 12, 18, 27, 41, 62]),
+        (10**7, 30, [2, 3, 5, 8, 12, 18, 27]),
+        (10**7, 1, [1]),
+    ],
+)
+def test_ladder_grows_with_the_data_up_to_the_cap(n_train_rows, max_seq_cap, expected):
+    assert length_ladder(n_train_rows, max_seq_cap) == expected
+
+
+def test_lengths_that_cannot_be_used_are_named_with_the_reason():
+    lengths, dropped = usable_lengths([8, 2, 200, 50], n_train_rows=50, max_seq_cap=128)
+    assert lengths == [2, 8]
+    assert dropped == {
+        200: "above max_seq_cap 128",
+        50: "needs at least 51 training purchases, there are 50",
+    }
+
+
+def test_batches_cover_every_sample_once_in_a_new_order_each_time():
+    batches = ShuffledBatches(10, 4, torch.Generator().manual_seed(0))
+    first, second = list(batches), list(batches)
+    assert [len(batch) for batch in first] == [4, 4, 2]
+    assert len(batches) == 3
+    assert sorted(torch.cat(first).tolist()) == list(range(10))
+    assert torch.cat(first).tolist() != torch.cat(second).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_loader_processes_change_no_batch():
+    _, _, windows = cut(2)
+    epochs = []
+    for num_workers in (0, 2):
+        loader = shuffled_loader(
+            windows.part("train"), 3, torch.Generator().manual_seed(5), num_workers, prefetch_factor=4
+        )
+        assert loader.num_workers == num_workers
+        epochs.append([batch for _ in range(2) for batch in loader])
+    assert len(epochs[0]) == 4
+    for (inputs, targets), (other_inputs, other_targets) in zip(*epochs, strict=True):
+        assert torch.equal(inputs, other_inputs)
+        assert torch.equal(targets, other_targets)
