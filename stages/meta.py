@@ -1,0 +1,110 @@
+"""Stage `meta`: one file that tells a predictor everything about both ensembles, and how they compare to counting."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from sklearn.metrics import log_loss, roc_auc_score
+
+from stages.lib import baselines
+from stages.lib.ensemble import FORMAT_VERSION, METADATA_FILE, combine
+from stages.lib.errors import exit_on_error
+from stages.lib.files import sha256, write_json
+from stages.lib.layout import ENSEMBLES, LABELS
+
+MARKOV_ORDER = 8
+
+
+def meta(prepared_dir: Path, sequences_dir: Path, artifacts_dir: Path) -> None:
+    """Describe the trained ensembles in `artifacts_dir`.
+
+    Parameters
+    ----------
+    prepared_dir, sequences_dir : Path
+        Outputs of `prepare` and `sequences`.
+    artifacts_dir : Path
+        Holds `time/` and `simple/`; gets `metrics.json` (validation figures of both ensembles and of counting on the
+        same rows) and, last, `models_meta.json`.
+    """
+    table = pd.read_parquet(prepared_dir / "purchases.parquet", columns=["returned", "part"])
+    returned = table["returned"].to_numpy()
+    val_rows = np.flatnonzero(table["part"] == "val")
+    scaler = json.loads((prepared_dir / "scaler.json").read_bytes())
+    lengths = json.loads((sequences_dir / "lengths.json").read_bytes())
+    ensembles, validation = {}, {}
+    for name in ENSEMBLES:
+        ensembles[name] = _describe_ensemble(artifacts_dir / name, name, lengths["seq_lengths"])
+        weights = [member["weight"] for member in ensembles[name]["members"]]
+        logits = pd.read_parquet(artifacts_dir / name / "validation.parquet")
+        probabilities = combine(expit(logits.to_numpy(dtype=np.float64)).T, np.array(weights))
+        validation[name] = _measure(returned[val_rows], probabilities)
+    precisions = {ensemble["precision"] for ensemble in ensembles.values()}
+    validation |= _measure_counting(returned, val_rows)
+    write_json(artifacts_dir / "metrics.json", {"validation": validation})
+    write_json(
+        artifacts_dir / METADATA_FILE,
+        {
+            "format_version": FORMAT_VERSION,
+            "mode": lengths["mode"],
+            "seq_lengths": lengths["seq_lengths"],
+            "requested_seq_lengths": lengths["requested_seq_lengths"],
+            "dropped_seq_lengths": lengths["dropped"],
+            "precision": precisions.pop() if len(precisions) == 1 else "mixed",
+            "scaler": "MinMax",
+            "scaling": scaler,
+            "labels": LABELS,
+            "ensembles": ensembles,
+            "validation": validation,
+        },
+    )
+
+
+def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[str, Any]:
+    layout = ENSEMBLES[name]
+    metrics = json.loads((folder / "metrics.json").read_bytes())
+    training = json.loads((folder / "training.json").read_bytes())
+    members = [
+        {
+            "seq_length": length,
+            "sha256": sha256((folder / layout.member_file(length)).read_bytes()),
+            "epochs": training["epochs"],
+            **metrics[f"seq{length}"],
+            "weight": 1 / len(seq_lengths),
+        }
+        for length in seq_lengths
+    ]
+    return {
+        "prefix": f"{name}/{layout.prefix}",
+        "input_size": len(layout.features),
+        "features": list(layout.features),
+        **{key: training[key] for key in ("hidden_size", "num_layers", "precision", "device")},
+        "members": members,
+    }
+
+
+def _measure(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
+    """Log loss in nats, and ROC-AUC, which is undefined (null) where all targets are alike."""
+    auc = float(roc_auc_score(targets, probabilities)) if len(np.unique(targets)) == 2 else None
+    return {"log_loss": float(log_loss(targets, probabilities, labels=[0, 1])), "roc_auc": auc}
+
+
+def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, dict]:
+    """The baselines, counted on the training rows and measured on the rows of `val`."""
+    first, end = int(val_rows[0]), int(val_rows[-1]) + 1
+    predicted = {"base_rate": baselines.base_rate(returned, first, end)}
+    if first > MARKOV_ORDER:
+        predicted[f"markov_order_{MARKOV_ORDER}"] = baselines.markov_chain(returned, first, end, MARKOV_ORDER)
+    return {name: _measure(returned[val_rows], probabilities) for name, probabilities in predicted.items()}
+
+
+def main() -> None:
+    """Run the stage."""
+    meta(Path("artifacts/prepared"), Path("artifacts/sequences"), Path("artifacts"))
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()

@@ -1,0 +1,74 @@
+"""Stage `prepare`: the CSV becomes scaled features in three parts."""
+
+import io
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from stages.lib import settings
+from stages.lib.errors import DataError, exit_on_error
+from stages.lib.features import Scaler, split_parts
+from stages.lib.files import write_atomic, write_json
+from stages.lib.layout import PARTS, SCALED_FEATURES
+from stages.lib.purchases import read_purchases
+
+
+def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) -> None:
+    """Read purchases, split them, scale them with what the training rows show.
+
+    Parameters
+    ----------
+    data_path : Path
+        CSV with `datetime`, `returned`, `number`.
+    out_dir : Path
+        Gets `purchases.parquet`, `scaler.json` and `summary.json`.
+    config : PrepareSettings
+        Split and number transform.
+
+    Raises
+    ------
+    DataError
+        If the file is refused, or its training rows all have the same label.
+    """
+    purchases = read_purchases(data_path)
+    for note in purchases.normalised:
+        print(f"{data_path}: {note}", file=sys.stderr)
+    table = purchases.table
+    table["part"] = split_parts(len(table), config.val_split, config.test_split)
+    train_table = table[table["part"] == "train"]
+    if train_table["returned"].nunique() < 2:
+        label = "yes" if train_table["returned"].iloc[0] else "no"
+        raise DataError(
+            f"{data_path}: the {len(train_table)} training purchases must hold both labels (found only {label})"
+        )
+    scaler = Scaler.fit(train_table, config.number_transform)
+    scaled = pd.DataFrame(scaler.transform(table), columns=list(SCALED_FEATURES))
+    buffer = io.BytesIO()
+    pd.concat([table, scaled], axis=1).to_parquet(buffer, index=False)
+    write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
+    write_json(out_dir / "scaler.json", scaler.as_dict())
+    write_json(out_dir / "summary.json", {"normalised": purchases.normalised, "parts": _describe_parts(table)})
+
+
+def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
+    """Rows, share of returns, first and last datetime of each part that has rows."""
+    parts = {}
+    for part in PARTS:
+        rows = table[table["part"] == part]
+        if len(rows):
+            span = rows["datetime"].iloc[[0, -1]].dt.strftime("%Y-%m-%dT%H:%M:%S")
+            rate = round(float(rows["returned"].mean()), 6)
+            parts[part] = {"rows": len(rows), "base_rate": rate, "first": span.iloc[0], "last": span.iloc[1]}
+    return parts
+
+
+def main() -> None:
+    """Run the stage on `params.yaml`."""
+    config = settings.load().prepare
+    prepare(Path(config.data_path), Path("artifacts/prepared"), config)
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()

@@ -1,0 +1,63 @@
+"""Stage `sequences`: prepared purchases become windows, one file per ensemble and sequence length."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from stages.lib import settings
+from stages.lib.errors import DataError, exit_on_error
+from stages.lib.files import remove_others, write_atomic, write_json
+from stages.lib.layout import ENSEMBLES, PARTS, windows_file
+from stages.lib.windows import cut_windows, length_ladder, usable_lengths
+
+
+def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSettings) -> None:
+    """Cut the windows of every ensemble and of every length that the data can carry.
+
+    Parameters
+    ----------
+    prepared_dir : Path
+        Output of `prepare`.
+    out_dir : Path
+        Gets `time/seq<L>.pt`, `simple/seq<L>.pt` and `lengths.json`: the lengths asked for, used and dropped.
+    config : SequencesSettings
+        The lengths.
+
+    Raises
+    ------
+    DataError
+        If no length is left.
+    """
+    table = pd.read_parquet(prepared_dir / "purchases.parquet")
+    n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
+    mode = "auto" if config.seq_lengths == "auto" else "fixed"
+    requested = length_ladder(n_rows["train"], config.max_seq_cap) if mode == "auto" else config.seq_lengths
+    lengths, dropped = usable_lengths(requested, n_rows["train"], config.max_seq_cap)
+    for length, reason in dropped.items():
+        print(f"sequence length {length} dropped: {reason}", file=sys.stderr)
+    if not lengths:
+        reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
+        raise DataError(f"no sequence length is left: {reasons}")
+    returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
+    for name, layout in ENSEMBLES.items():
+        stream = torch.from_numpy(table[list(layout.features)].to_numpy(dtype="float32", copy=True))
+        for length in lengths:
+            windows = cut_windows(stream, returned, n_rows, length)
+            write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
+        remove_others(out_dir / name, windows_file("*"), {windows_file(length) for length in lengths})
+    write_json(
+        out_dir / "lengths.json",
+        {"mode": mode, "requested_seq_lengths": requested, "seq_lengths": lengths, "dropped": dropped},
+    )
+
+
+def main() -> None:
+    """Run the stage on `params.yaml`."""
+    sequences(Path("artifacts/prepared"), Path("artifacts/sequences"), settings.load().sequences)
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()

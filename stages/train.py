@@ -1,0 +1,96 @@
+"""Stages `train_time` and `train_simple`: windows become the members of one ensemble."""
+
+import argparse
+import io
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from stages.lib import numerics, settings
+from stages.lib.errors import exit_on_error
+from stages.lib.files import remove_others, write_atomic, write_json
+from stages.lib.layout import ENSEMBLES
+
+
+def train(
+    ensemble: str,
+    windows_dir: Path,
+    out_dir: Path,
+    config: settings.TrainSettings,
+    execution: settings.Execution,
+) -> None:
+    """Train every member of `ensemble`.
+
+    Parameters
+    ----------
+    ensemble : {"time", "simple"}
+        Which one.
+    windows_dir : Path
+        Holds its `seq<L>.pt` files.
+    out_dir : Path
+        Gets a `.pth` file per member, `history.csv` (a line per member and epoch), `metrics.json` (each member's best
+        epoch), `validation.parquet` (each member's logits for the windows of `val`) and `training.json` (sizes,
+        epochs, effective precision and device).
+    config : TrainSettings
+        How to train; changes the result.
+    execution : Execution
+        How to carry it out; does not change the result.
+
+    Raises
+    ------
+    TrainingError
+        If the machine cannot train in the precision asked for, or a loss is not finite.
+    """
+    # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
+    import torch
+
+    from stages.lib.members import train_members
+    from stages.lib.training import choose_device
+
+    device = choose_device(config.use_gpu).type
+    if config.use_gpu and device == "cpu":
+        print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
+    windows_files = {int(path.stem.removeprefix("seq")): path for path in windows_dir.glob("seq*.pt")}
+    members = train_members(windows_files, ensemble, config, execution)
+
+    layout, names = ENSEMBLES[ensemble], set()
+    for member in members:
+        buffer = io.BytesIO()
+        torch.save(member.state, buffer)
+        write_atomic(out_dir / layout.member_file(member.seq_length), buffer.getvalue())
+        names.add(layout.member_file(member.seq_length))
+    remove_others(out_dir, layout.member_file("*"), names)
+    history = pd.DataFrame([asdict(epoch) for member in members for epoch in member.history])
+    write_atomic(out_dir / "history.csv", history.to_csv(index=False, lineterminator="\n").encode())
+    buffer = io.BytesIO()
+    logits = {f"seq{member.seq_length}": member.val_logits.numpy() for member in members}
+    pd.DataFrame(logits).to_parquet(buffer, index=False)
+    write_atomic(out_dir / "validation.parquet", buffer.getvalue())
+    architecture = {key: getattr(config, key) for key in ("hidden_size", "num_layers", "precision", "epochs")}
+    write_json(out_dir / "training.json", {**architecture, "device": device})
+    best = {f"seq{member.seq_length}": _best_figures(asdict(member.best)) for member in members}
+    write_json(out_dir / "metrics.json", best)
+
+
+def _best_figures(best: dict) -> dict:
+    return {
+        "best_epoch": best["epoch"],
+        **{name: best[name] for name in ("train_loss", "val_loss", "val_accuracy")},
+    }
+
+
+def main() -> None:
+    """Run the stage on `params.yaml` for the ensemble named on the command line."""
+    parser = argparse.ArgumentParser(description="Train the members of one ensemble.")
+    parser.add_argument("ensemble", choices=ENSEMBLES)
+    ensemble = parser.parse_args().ensemble
+    config, execution = settings.load().training(ensemble), settings.Execution.from_environment()
+    numerics.fix_environment({config.precision})
+    train(ensemble, Path("artifacts/sequences") / ensemble, Path("artifacts") / ensemble, config, execution)
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()

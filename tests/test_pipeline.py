@@ -1,0 +1,196 @@
+"""What DVC is told agrees with what the stages do."""
+
+import ast
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import networkx
+import pytest
+import yaml
+from conftest import ROOT, SMALL_PARAMS, write_purchases
+from dvc.repo import Repo
+
+# Warnings of DVC about its own parts.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = list(PIPELINE)
+TRAININGS = {"train_time", "train_simple"}
+# What runs again after a change: the stage that reads the setting and whatever depends on its output.
+EVERYTHING = {"prepare", "sequences", *TRAININGS, "meta"}
+RERUNS = {
+    "prepare.number_transform": ("none", EVERYTHING),
+    "prepare.val_split": (0.3, EVERYTHING),
+    "prepare.test_split": (0.2, EVERYTHING),
+    "prepare.data_path": ("data/other.csv", EVERYTHING),
+    "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
+    "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),
+}
+TRAIN_CHANGES = {
+    "seed": 1,
+    "epochs": 3,
+    "batch_size": 64,
+    "lr": 0.003,
+    "hidden_size": 8,
+    "num_layers": 2,
+    "grad_accum_steps": 2,
+    "precision": "bf16",
+    "use_gpu": True,
+}
+for name, value in TRAIN_CHANGES.items():
+    RERUNS[f"train.{name}"] = (value, {*TRAININGS, "meta"})
+    RERUNS[f"train_time.{name}"] = (value, {"train_time", "meta"})
+    RERUNS[f"train_simple.{name}"] = (value, {"train_simple", "meta"})
+
+
+def module_file(name):
+    path = ROOT / Path(*name.split("."))
+    return path.with_suffix(".py") if path.with_suffix(".py").exists() else None
+
+
+def imports_of(path):
+    """Our modules that the module at `path` imports anywhere, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from filter(None, (module_file(name) for name in names if name.startswith("stages")))
+
+
+def import_closure(path, found=None):
+    found = set() if found is None else found
+    if path not in found:
+        found.add(path)
+        for imported in imports_of(path):
+            import_closure(imported, found)
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_exactly_the_import_closure(stage):
+    module = PIPELINE[stage]["cmd"].split()[2]
+    expected = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file(module))}
+    assert {dep for dep in PIPELINE[stage]["deps"] if dep.endswith(".py")} == expected
+
+
+def test_stages_import_no_stage_and_lib_imports_no_stage_and_nothing_imports_dvc():
+    for path in (ROOT / "stages").rglob("*.py"):
+        imported = {found.relative_to(ROOT).as_posix() for found in imports_of(path)}
+        assert all(name.startswith("stages/lib/") for name in imported), path
+        assert "import dvc" not in path.read_text()
+
+
+@pytest.mark.parametrize("name", ["purchases", "features"])
+def test_reading_purchases_never_imports_torch(name):
+    assert all("torch" not in path.read_text() for path in import_closure(module_file(f"stages.lib.{name}")))
+
+
+def leaves(section, prefix=""):
+    for key, value in section.items():
+        yield from leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+
+
+def test_the_table_covers_every_parameter():
+    assert set(RERUNS) == set(leaves(yaml.safe_load((ROOT / "params.yaml").read_text())))
+
+
+def run(folder, *command, **environment):
+    found = subprocess.run(
+        command, cwd=folder, env=os.environ | {"BOOMERANG_QUIET": "true"} | environment, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+def commit(folder):
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A repository of its own with this pipeline, small settings and everything up to date and committed."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("stages", ".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore", "dvc.yaml"):
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (folder / "params.yaml").write_text(yaml.safe_dump(SMALL_PARAMS))
+    write_purchases(folder / "data" / "purchases.csv", 200)
+    write_purchases(folder / "data" / "other.csv", 190)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "repro", "-q")
+    commit(folder)
+    return folder
+
+
+def stages_that_would_run(folder):
+    """The stages that DVC finds changed, and those that depend on them."""
+    with Repo(str(folder)) as repo:
+        stale = {where.rsplit(":", 1)[-1] for where in repo.status()}
+        by_name = {stage.name: stage for stage in repo.index.stages}
+        graph = repo.index.graph
+        # In DVC's graph an edge leads from a stage to what it depends on.
+        dependent = [networkx.ancestors(graph, by_name[name]) for name in stale]
+        return stale.union(*({stage.name for stage in found} for found in dependent))
+
+
+@pytest.mark.parametrize("parameter", RERUNS)
+def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, parameter):
+    value, expected = RERUNS[parameter]
+    section, key = parameter.split(".")
+    params = yaml.safe_load((finished / "params.yaml").read_text())
+    params[section][key] = value
+    (finished / "params.yaml").write_text(yaml.safe_dump(params))
+    try:
+        assert stages_that_would_run(finished) == expected
+    finally:
+        (finished / "params.yaml").write_text(yaml.safe_dump(SMALL_PARAMS))
+    assert stages_that_would_run(finished) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("stages/lib/lstm.py", {*TRAININGS, "meta"}),
+        ("stages/lib/windows.py", EVERYTHING - {"prepare"}),
+        ("stages/lib/purchases.py", EVERYTHING),
+        ("stages/lib/ensemble.py", {"meta"}),
+    ],
+)
+def test_a_changed_module_runs_the_stages_that_import_it(finished, module, expected):
+    path = finished / module
+    before = path.read_text()
+    path.write_text(before + "# changed\n")
+    try:
+        assert stages_that_would_run(finished) == expected
+    finally:
+        path.write_text(before)
+
+
+def test_an_experiment_runs_only_what_its_parameter_changes(finished):
+    # The stages themselves run here: an output that comes out the same stops what depends on it.
+    printed = run(finished, "dvc", "exp", "run", "-S", "train_simple.lr=0.003", "-S", "sequences.seq_lengths=[2,4]")
+    assert [stage for stage in STAGES if f"Running stage '{stage}'" in printed] == ["train_simple", "meta"]
+    metrics = run(finished, "dvc", "metrics", "show", "--json")
+    assert "val_loss" in metrics
+    plots = run(finished, "dvc", "plots", "show")
+    assert "index.html" in plots
+    run(finished, "git", "checkout", "-q", ".")
+    run(finished, "dvc", "checkout", "-q")
+
+
+def test_a_second_repository_gives_the_same_lock(finished, tmp_path):
+    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
+    clone = tmp_path / "clone"
+    run(clone, "dvc", "repro", "-q", "--force", BOOMERANG_JOBS="1", TZ="Asia/Tokyo", PYTHONHASHSEED="1")
+    assert (clone / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
+    assert run(clone, "git", "status", "--porcelain") == ""

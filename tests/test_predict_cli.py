@@ -1,0 +1,77 @@
+import json
+
+import pytest
+from conftest import write_purchases
+
+import predict
+
+
+def run(capsys, *arguments):
+    predict.main([str(argument) for argument in arguments])
+    return capsys.readouterr()
+
+
+def test_labels_on_the_command_line_go_to_the_simple_ensemble(trained, capsys):
+    out = run(capsys, "--history", "yes,no,no,yes", "--artifacts_dir", trained).out.splitlines()
+    assert out[0].startswith("returned=yes: 0.")
+    assert "simple ensemble, 4 past purchases" in out[0]
+    assert [line.split()[0] for line in out[1:]] == ["L=2", "L=4"]
+    assert all("weight 0.500" in line and "|#" in line for line in out[1:])
+
+
+def test_a_csv_goes_to_the_time_ensemble_and_is_scaled_as_in_training(trained, capsys, tmp_path):
+    # Only the last purchases count: were the scaler fitted on this file, leaving rows out would move the figures.
+    whole = write_purchases(tmp_path / "whole.csv", 60)
+    lines = whole.read_text().splitlines(keepends=True)
+    tail = tmp_path / "tail.csv"
+    tail.write_text(lines[0] + "".join(lines[-4:]))
+    found = [
+        json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", trained, "--json").out)
+        for path in (whole, tail)
+    ]
+    assert found[0] == found[1]
+    assert found[0]["ensemble"] == "time"
+
+
+def test_the_probabilities_of_yes_and_no_sum_to_1(trained, capsys):
+    yes, no = (
+        json.loads(run(capsys, "--history", "no,no,yes", "--next", label, "--artifacts_dir", trained, "--json").out)
+        for label in ("yes", "no")
+    )
+    assert yes["probability"] + no["probability"] == pytest.approx(1)
+    assert (yes["next"], no["next"]) == ("yes", "no")
+    assert yes["left_out"] == [4]
+
+
+def test_members_without_enough_history_are_named(trained, capsys):
+    out = run(capsys, "--history", "no,no,yes", "--artifacts_dir", trained).out
+    assert "left out, the history is too short for them: L = 4" in out
+
+
+def test_describe_lists_members_without_predicting(trained, capsys):
+    out = run(capsys, "--describe", "--artifacts_dir", trained).out
+    assert str(trained / "time" / "model_seq2.pth") in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--history", "yes"], 3, "history must hold at least 2 purchases (found 1)"),
+        (["--history", "yes,perhaps"], 3, "history, label 2: expected yes or no (found 'perhaps')"),
+        (["--history_csv", "none.csv"], 3, "none.csv: cannot be read"),
+        (["--history", "yes,no", "--weights", "1"], 2, "weights must be one per member, L = [2, 4] (found 1)"),
+        (["--history", "yes,no", "--weights", "1,x"], 2, "--weights must be numbers like 1,1,2 (found '1,x')"),
+        (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
+        ([], 2, "one of the arguments --history --history_csv --describe is required"),
+        (["--history", "yes,no", "--artifacts_dir", "nowhere"], 4, "nowhere/models_meta.json does not exist"),
+    ],
+)
+def test_what_cannot_be_predicted_ends_with_a_message_and_an_exit_code(trained, capsys, arguments, code, message):
+    if "--artifacts_dir" not in arguments:
+        arguments = [*arguments, "--artifacts_dir", trained]
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, *arguments)
+    assert caught.value.code == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err

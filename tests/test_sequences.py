@@ -1,0 +1,66 @@
+import json
+
+import pytest
+import torch
+from conftest import write_purchases
+
+from stages.lib import settings
+from stages.lib.errors import DataError
+from stages.lib.windows import read_windows
+from stages.prepare import prepare
+from stages.sequences import sequences
+
+
+@pytest.fixture
+def cut(params, tmp_path):
+    config = settings.check(params, "test")
+    prepare(write_purchases(tmp_path / "a.csv"), tmp_path / "prepared", config.prepare)
+
+    def run(**changes):
+        params["sequences"] |= changes
+        sequences(tmp_path / "prepared", tmp_path / "sequences", settings.check(params, "test").sequences)
+        return tmp_path / "sequences"
+
+    return run
+
+
+def test_each_ensemble_gets_a_file_per_length(cut):
+    folder = cut(seq_lengths=[2, 5])
+    for name, n_features in (("time", 6), ("simple", 1)):
+        assert sorted(path.name for path in (folder / name).iterdir()) == ["seq2.pt", "seq5.pt"]
+        windows = read_windows(folder / name / "seq5.pt")
+        assert windows.inputs.shape == (195, 5, n_features)
+        assert windows.inputs.dtype == windows.targets.dtype == torch.float32
+        assert windows.bounds == {"train": (0, 135), "val": (135, 175), "test": (175, 195)}
+    targets = read_windows(folder / "simple" / "seq2.pt").targets
+    inputs = read_windows(folder / "simple" / "seq2.pt").inputs
+    assert torch.equal(inputs[1:, -1, 0], targets[:-1])
+
+
+def test_the_same_run_gives_the_same_bytes(cut):
+    before = {path: path.read_bytes() for path in cut().rglob("*.*")}
+    assert {path: path.read_bytes() for path in cut().rglob("*.*")} == before
+
+
+def test_lengths_of_an_earlier_run_do_not_stay(cut):
+    cut(seq_lengths=[2, 5])
+    assert [path.name for path in (cut(seq_lengths=[3]) / "time").iterdir()] == ["seq3.pt"]
+
+
+def test_dropped_lengths_are_named(cut, capsys):
+    folder = cut(seq_lengths=[2, 140, 129])
+    lengths = json.loads((folder / "lengths.json").read_text())
+    assert lengths["requested_seq_lengths"] == [2, 140, 129]
+    assert lengths["seq_lengths"] == [2]
+    assert lengths["mode"] == "fixed"
+    assert "sequence length 140 dropped: above max_seq_cap 128" in capsys.readouterr().err
+
+
+def test_no_length_left_is_an_error(cut):
+    with pytest.raises(DataError, match="no sequence length is left: 150 needs at least 151 training purchases"):
+        cut(seq_lengths=[150], max_seq_cap=1000)
+
+
+def test_auto_grows_the_lengths_with_the_data(cut):
+    lengths = json.loads((cut(seq_lengths="auto") / "lengths.json").read_text())
+    assert (lengths["mode"], lengths["seq_lengths"]) == ("auto", [2])

@@ -1,0 +1,155 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, write_purchases
+
+import train
+from stages.lib import settings
+from stages.lib.errors import SettingsError
+
+CPUINFO = Path("/proc/cpuinfo")
+FLAGS = [
+    "data_path",
+    "epochs",
+    "batch_size",
+    "lr",
+    "hidden_size",
+    "num_layers",
+    "val_split",
+    "test_split",
+    "use_gpu",
+    "max_seq_cap",
+    "precision",
+    "num_workers",
+    "pin_memory",
+    "prefetch_factor",
+    "grad_accum_steps",
+    "seq_lengths",
+    "artifacts_dir",
+    "seed",
+    "version",
+    "quiet",
+]
+
+
+def run(*arguments, cwd=ROOT, **environment):
+    limits = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
+    inherited = {name: value for name, value in os.environ.items() if name not in limits}
+    return subprocess.run(
+        [sys.executable, ROOT / "train.py", *map(str, arguments)],
+        cwd=cwd,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = write_purchases(tmp_path / "purchases.csv")
+    return ["--data_path", path, "--epochs", 1, "--hidden_size", 4, "--seq_lengths", "2,4"]
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_every_flag_has_help_and_default(flag):
+    parser = train.build_parser(settings.read_params(ROOT / "params.yaml"))
+    action = next(action for action in parser._actions if f"--{flag}" in action.option_strings)
+    assert action.help
+    assert flag == "version" or "(default: " in action.help
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(["2,3,5"], [2, 3, 5]), (["2 3 5"], [2, 3, 5]), (["2", "3,", "5"], [2, 3, 5]), (["auto"], "auto")],
+)
+def test_sequence_lengths_in_every_spelling(words, expected):
+    assert train.parse_lengths(words) == expected
+
+
+def test_sequence_lengths_that_are_no_numbers_are_refused():
+    with pytest.raises(SettingsError, match=r"--seq_lengths must be whole numbers.*\(found '2 x'\)"):
+        train.parse_lengths(["2", "x"])
+
+
+def test_dashes_and_the_old_spelling_reach_the_same_settings(params):
+    parser = train.build_parser(params)
+    flags = parser.parse_args(
+        train.normalise_flags(["--batch-size=64", "--prefatch_factor", "4", "--data-path", "a-b"])
+    )
+    assert (flags.batch_size, flags.prefetch_factor, flags.data_path) == (64, 4, "a-b")
+
+
+def test_a_flag_wins_over_the_overrides_of_one_ensemble(params):
+    params["train_simple"]["lr"] = 0.5
+    flags = train.build_parser(params).parse_args(["--lr", "0.25", "--seed", "3"])
+    config = train.apply_flags(params, flags)
+    assert [config.training(name).lr for name in ("time", "simple")] == [0.25, 0.25]
+    assert config.train.seed == 3
+    assert config.train.epochs == params["train"]["epochs"]
+
+
+def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path):
+    write_purchases(tmp_path / "data.csv", 120)
+    arguments = "--data_path data.csv --epochs 1 --batch_size 64 --lr 0.001 --hidden_size 64 --num_layers 2"
+    arguments += " --val_split 0.2 --use_gpu --max_seq_cap 128 --precision fp32"
+    found = run(*arguments.split(), cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert found.returncode == 0, found.stderr
+    assert "no CUDA device found, training on the CPU" in found.stderr
+    assert "simple L=24  epoch 1" in found.stderr
+    assert "simple      24" in found.stdout
+    assert (tmp_path / "artifacts" / "models_meta.json").exists()
+
+
+def test_two_runs_from_other_folders_give_the_same_bytes(small, tmp_path):
+    contents = []
+    for name, jobs in (("a", 1), ("b", 3)):
+        folder = tmp_path / name
+        folder.mkdir()
+        options = ["--quiet", "--artifacts_dir", "out", "--jobs", jobs]
+        found = run(*small, *options, cwd=folder, PYTHONHASHSEED=str(jobs), TZ=f"Etc/GMT+{jobs}")
+        assert (found.returncode, found.stderr) == (0, "")
+        contents.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 22
+
+
+def test_a_run_with_other_lengths_leaves_no_old_member(small, tmp_path):
+    for lengths in ("2,4", "3"):
+        assert run(*small, "--seq_lengths", lengths, "--artifacts_dir", "out", cwd=tmp_path).returncode == 0
+    assert {path.name for path in (tmp_path / "out").rglob("*.pth")} == {"model_seq3.pth", "model_simple_seq3.pth"}
+    assert json.loads((tmp_path / "out" / "models_meta.json").read_text())["seq_lengths"] == [3]
+
+
+def test_bf16_trains_or_is_refused_with_the_reason(small, tmp_path):
+    found = run(*small, "--precision", "bf16", "--artifacts_dir", "out", cwd=tmp_path)
+    if CPUINFO.exists() and "avx512_bf16" in CPUINFO.read_text():
+        assert found.returncode == 0, found.stderr
+        assert json.loads((tmp_path / "out" / "models_meta.json").read_text())["precision"] == "bf16"
+    assert found.returncode == 0 or "precision bf16 does not run on cpu here" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--epochs", "0"], 2, "error: settings: train.epochs: input should be greater than or equal to 1 (found 0)"),
+        (["--epochs", "ten"], 2, "argument --epochs: invalid int value: 'ten'"),
+        (["--seq_lengths", "2,x"], 2, "--seq_lengths must be whole numbers"),
+        (["--num_workers", "-1"], 2, "num_workers: input should be greater than or equal to 0"),
+        (["--unknown", "1"], 2, "unrecognized arguments: --unknown 1"),
+        (["--data_path", "none.csv"], 3, "error: none.csv: cannot be read: No such file or directory"),
+        (["--precision", "fp16"], 5, "error: precision fp16 needs a GPU"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(tmp_path, arguments, code, message):
+    found = run(*arguments, cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert found.returncode == code
+    assert message in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_version_is_printed():
+    assert run("--version").stdout == f"boomerang {train.VERSION}\n"

@@ -1,0 +1,162 @@
+"""Train both ensembles from the command line, without DVC or git.
+
+The flags are settings of `params.yaml`; what is not given keeps the value that stands there. The stages of the
+pipeline run in their order and write into `--artifacts_dir` what `dvc repro` writes into `artifacts/`.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from stages.lib import numerics, settings
+from stages.lib.errors import exit_on_error
+from stages.lib.layout import ENSEMBLES
+
+ROOT = Path(__file__).resolve().parent
+VERSION = "0.1.0"
+# Flag, section of params.yaml, type, help. Ranges are checked with those of params.yaml, in stages/lib/settings.py.
+SETTING_FLAGS = (
+    ("data_path", "prepare", str, "CSV or gzipped CSV with the columns datetime, returned, number"),
+    ("epochs", "train", int, "passes over the training windows"),
+    ("batch_size", "train", int, "windows per step"),
+    ("lr", "train", float, "learning rate of Adam"),
+    ("hidden_size", "train", int, "width of the LSTM's state"),
+    ("num_layers", "train", int, "LSTM layers on top of each other"),
+    ("val_split", "prepare", float, "share of the purchases to validate on: those before the test purchases"),
+    ("test_split", "prepare", float, "share of the purchases kept for testing: the last ones"),
+    ("max_seq_cap", "sequences", int, "no sequence length above it is used"),
+    ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
+    ("seed", "train", int, "seed of weights and order"),
+)
+EXECUTION_FLAGS = (
+    ("num_workers", "processes per member that load batches; 0 loads in the member's own"),
+    ("prefetch_factor", "batches each loading process fetches ahead"),
+    ("jobs", "members trained side by side"),
+)
+
+
+def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
+    """The command line; `defaults` is the content of `params.yaml`."""
+    parser = argparse.ArgumentParser(
+        prog="train.py", description="Train both ensembles on a purchase history.", allow_abbrev=False
+    )
+    for name, section, kind, text in SETTING_FLAGS:
+        parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: {defaults[section][name]})")
+    lengths = defaults["sequences"]["seq_lengths"]
+    shown = lengths if isinstance(lengths, str) else ",".join(map(str, lengths))
+    parser.add_argument(
+        "--seq_lengths",
+        nargs="+",
+        metavar="L",
+        help=f'past purchases each member reads: 2,3,5 or "2 3 5" or auto, which grows them with the data '
+        f"(default: {shown})",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "bf16"),
+        help=f"number format of the matrix products; fp16 needs a GPU (default: {defaults['train']['precision']})",
+    )
+    parser.add_argument(
+        "--use_gpu",
+        action="store_true",
+        default=None,
+        help=f"train on CUDA; on the CPU where there is none (default: {defaults['train']['use_gpu']})",
+    )
+    for name, text in EXECUTION_FLAGS:
+        default = settings.Execution.model_fields[name].default if name != "jobs" else "one per core"
+        # Existing command lines spell it so.
+        spellings = [f"--{name}", "--prefatch_factor"] if name == "prefetch_factor" else [f"--{name}"]
+        parser.add_argument(*spellings, type=int, dest=name, help=f"{text} (default: {default})")
+    parser.add_argument(
+        "--pin_memory",
+        action="store_true",
+        default=None,
+        help="copy batches to the GPU through page-locked memory (default: False)",
+    )
+    parser.add_argument(
+        "--artifacts_dir", type=Path, default=Path("artifacts"), help="output folder (default: artifacts)"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", default=None, help="no line per epoch and no bar (default: False)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error (default: False)")
+    parser.add_argument("--version", action="version", version=f"boomerang {VERSION}")
+    return parser
+
+
+def normalise_flags(arguments: list[str]) -> list[str]:
+    """`--batch-size` as `--batch_size`; values are left as they are."""
+    return [re.sub(r"^--[a-z-]+", lambda flag: "--" + flag[0][2:].replace("-", "_"), text) for text in arguments]
+
+
+def parse_lengths(words: list[str]) -> list[int] | str:
+    """`["2,3", "5"]` as `[2, 3, 5]`, and `["auto"]` as `auto`.
+
+    Raises
+    ------
+    SettingsError
+        If a word is neither.
+    """
+    if words == ["auto"]:
+        return "auto"
+    found = " ".join(words)
+    try:
+        return [int(number) for number in re.split(r"[,\s]+", found.strip(" ,[]"))]
+    except ValueError:
+        raise settings.SettingsError(
+            f"--seq_lengths must be whole numbers like 2,3,5 or auto (found {found!r})"
+        ) from None
+
+
+def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.Settings:
+    """The settings of `params` with every flag that was given in place of its value; a flag means both ensembles."""
+    given = {(section, name): getattr(flags, name) for name, section, _, _ in SETTING_FLAGS}
+    given |= {("train", name): getattr(flags, name) for name in ("precision", "use_gpu")}
+    if flags.seq_lengths is not None:
+        given["sequences", "seq_lengths"] = parse_lengths(flags.seq_lengths)
+    for (section, name), value in given.items():
+        if value is None:
+            continue
+        params[section][name] = value
+        if section == "train":
+            params["train_time"][name] = params["train_simple"][name] = None
+    return settings.check(params, "settings")
+
+
+def run(config: settings.Settings, execution: settings.Execution, artifacts_dir: Path) -> None:
+    """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
+    numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
+    # Imported here because torch reads its instruction limits from the environment when it is imported.
+    from stages.lib.ensemble import describe, read_metadata
+    from stages.meta import meta
+    from stages.prepare import prepare
+    from stages.sequences import sequences
+    from stages.train import train
+
+    prepared_dir, sequences_dir = artifacts_dir / "prepared", artifacts_dir / "sequences"
+    prepare(Path(config.prepare.data_path), prepared_dir, config.prepare)
+    sequences(prepared_dir, sequences_dir, config.sequences)
+    for ensemble in ENSEMBLES:
+        train(ensemble, sequences_dir / ensemble, artifacts_dir / ensemble, config.training(ensemble), execution)
+    meta(prepared_dir, sequences_dir, artifacts_dir)
+    print(describe(read_metadata(artifacts_dir), artifacts_dir))
+
+
+def main(arguments: list[str]) -> None:
+    """Read the flags and train."""
+    with exit_on_error("--debug" in arguments):
+        params = settings.read_params(ROOT / "params.yaml")
+        settings.check(params, "params.yaml")
+        # A path in params.yaml is meant from the project's folder, a path on the command line from the caller's.
+        params["prepare"]["data_path"] = str(ROOT / params["prepare"]["data_path"])
+        flags = build_parser(params).parse_args(normalise_flags(arguments))
+        execution = settings.Execution.from_environment(
+            **{name: getattr(flags, name) for name in settings.Execution.model_fields}
+        )
+        run(apply_flags(params, flags), execution, flags.artifacts_dir)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
