@@ -149,9 +149,9 @@ def main(arguments: list[str]) -> None:
     with exit_on_error("--debug" in arguments):
         params = settings.read_params(ROOT / "params.yaml")
         settings.check(params, "params.yaml")
+        flags = build_parser(params).parse_args(normalise_flags(arguments))
         # A path in params.yaml is meant from the project's folder, a path on the command line from the caller's.
         params["prepare"]["data_path"] = str(ROOT / params["prepare"]["data_path"])
-        flags = build_parser(params).parse_args(normalise_flags(arguments))
         execution = settings.Execution.from_environment(
             **{name: getattr(flags, name) for name in settings.Execution.model_fields}
         )
