@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stages.lib import numerics
 from stages.lib.errors import SettingsError, exit_on_error
+from stages.lib.layout import ARTIFACTS
 
 BAR_WIDTH = 30
 
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--use_gpu", action="store_true", help="predict on CUDA; on the CPU where there is none")
     parser.add_argument(
-        "--artifacts_dir", type=Path, default=Path("artifacts"), help="folder of models_meta.json (default: artifacts)"
+        "--artifacts_dir", type=Path, default=ARTIFACTS, help="folder of models_meta.json (default: artifacts)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -61,7 +62,8 @@ def predict(flags: argparse.Namespace) -> str:
     # Imported here because torch reads its instruction limits from the environment when it is imported.
     import torch
 
-    from stages.lib.ensemble import Ensemble, describe, read_metadata
+    from stages.lib.artifacts import read_metadata
+    from stages.lib.ensemble import Ensemble, describe
     from stages.lib.features import Scaler
     from stages.lib.purchases import parse_labels, read_purchases
     from stages.lib.training import choose_device
@@ -69,17 +71,17 @@ def predict(flags: argparse.Namespace) -> str:
     torch.set_num_threads(1)
     metadata = read_metadata(flags.artifacts_dir)
     if flags.describe:
-        return json.dumps(metadata, indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
+        return metadata.model_dump_json(indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
     if flags.history is not None:
         name, history = "simple", parse_labels(flags.history).reshape(-1, 1)
     else:
-        purchases = read_purchases(flags.history_csv)
-        for note in purchases.normalised:
+        purchases = read_purchases(flags.history_csv, **metadata.reading.model_dump())
+        for note in purchases.notes:
             print(f"{flags.history_csv}: {note}", file=sys.stderr)
-        name, history = "time", Scaler.from_dict(metadata.get("scaling")).transform(purchases.table)
+        name, history = "time", Scaler.from_dict(metadata.scaling).transform(purchases.table)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     prediction = Ensemble(metadata, flags.artifacts_dir, name, device).predict(history, weights)
     return format_prediction(asdict(prediction), name, flags.next, len(history), flags.json)

@@ -6,17 +6,22 @@ pipeline run in their order and write into `--artifacts_dir` what `dvc repro` wr
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from stages.lib import numerics, settings
-from stages.lib.errors import exit_on_error
-from stages.lib.layout import ENSEMBLES
+from stages.lib.errors import SettingsError, exit_on_error
+from stages.lib.execution import Execution
+from stages.lib.layout import ARTIFACTS, ENSEMBLES
+from stages.lib.outputs import replacing
+from stages.lib.processes import die_with_parent
+from stages.lib.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
-# Flag, section of params.yaml, type, help. Ranges are checked with those of params.yaml, in stages/lib/settings.py.
+# Flag, section of params.yaml, type or choices, help. Ranges are checked with those of params.yaml.
 SETTING_FLAGS = (
     ("data_path", "prepare", str, "CSV or gzipped CSV with the columns datetime, returned, number"),
     ("epochs", "train", int, "passes over the training windows"),
@@ -29,6 +34,11 @@ SETTING_FLAGS = (
     ("max_seq_cap", "sequences", int, "no sequence length above it is used"),
     ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
     ("seed", "train", int, "seed of weights and order"),
+    ("precision", "train", ("fp32", "fp16", "bf16"), "number format of the matrix products; fp16 needs a GPU"),
+    ("number_transform", "prepare", ("asinh", "none"), "applied to number before scaling"),
+    ("datetime_format", "prepare", str, "strptime pattern of dates that are not ISO 8601, like '%d/%m/%Y %H:%M'"),
+    ("timezone", "prepare", str, "IANA zone to whose local time datetimes with an offset are converted"),
+    ("on_bad_rows", "prepare", ("error", "drop"), "refuse a file with bad rows, or leave them out"),
 )
 EXECUTION_FLAGS = (
     ("num_workers", "processes per member that load batches; 0 loads in the member's own"),
@@ -43,7 +53,9 @@ def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
         prog="train.py", description="Train both ensembles on a purchase history.", allow_abbrev=False
     )
     for name, section, kind, text in SETTING_FLAGS:
-        parser.add_argument(f"--{name}", type=kind, help=f"{text} (default: {defaults[section][name]})")
+        form = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
+        # A percent sign in a help text is a placeholder to argparse.
+        parser.add_argument(f"--{name}", help=f"{text} (default: {defaults[section][name]})".replace("%", "%%"), **form)
     lengths = defaults["sequences"]["seq_lengths"]
     shown = lengths if isinstance(lengths, str) else ",".join(map(str, lengths))
     parser.add_argument(
@@ -54,18 +66,13 @@ def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
         f"(default: {shown})",
     )
     parser.add_argument(
-        "--precision",
-        choices=("fp32", "fp16", "bf16"),
-        help=f"number format of the matrix products; fp16 needs a GPU (default: {defaults['train']['precision']})",
-    )
-    parser.add_argument(
         "--use_gpu",
         action="store_true",
         default=None,
         help=f"train on CUDA; on the CPU where there is none (default: {defaults['train']['use_gpu']})",
     )
     for name, text in EXECUTION_FLAGS:
-        default = settings.Execution.model_fields[name].default if name != "jobs" else "one per core"
+        default = Execution.model_fields[name].default if name != "jobs" else "one per core"
         # Existing command lines spell it so.
         spellings = [f"--{name}", "--prefatch_factor"] if name == "prefetch_factor" else [f"--{name}"]
         parser.add_argument(*spellings, type=int, dest=name, help=f"{text} (default: {default})")
@@ -75,9 +82,7 @@ def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
         default=None,
         help="copy batches to the GPU through page-locked memory (default: False)",
     )
-    parser.add_argument(
-        "--artifacts_dir", type=Path, default=Path("artifacts"), help="output folder (default: artifacts)"
-    )
+    parser.add_argument("--artifacts_dir", type=Path, default=ARTIFACTS, help="output folder (default: artifacts)")
     parser.add_argument(
         "--quiet", action="store_true", default=None, help="no line per epoch and no bar (default: False)"
     )
@@ -105,15 +110,13 @@ def parse_lengths(words: list[str]) -> list[int] | str:
     try:
         return [int(number) for number in re.split(r"[,\s]+", found.strip(" ,[]"))]
     except ValueError:
-        raise settings.SettingsError(
-            f"--seq_lengths must be whole numbers like 2,3,5 or auto (found {found!r})"
-        ) from None
+        raise SettingsError(f"--seq_lengths must be whole numbers like 2,3,5 or auto (found {found!r})") from None
 
 
 def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.Settings:
     """The settings of `params` with every flag that was given in place of its value; a flag means both ensembles."""
     given = {(section, name): getattr(flags, name) for name, section, _, _ in SETTING_FLAGS}
-    given |= {("train", name): getattr(flags, name) for name in ("precision", "use_gpu")}
+    given["train", "use_gpu"] = flags.use_gpu
     if flags.seq_lengths is not None:
         given["sequences", "seq_lengths"] = parse_lengths(flags.seq_lengths)
     for (section, name), value in given.items():
@@ -125,36 +128,42 @@ def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.S
     return settings.check(params, "settings")
 
 
-def run(config: settings.Settings, execution: settings.Execution, artifacts_dir: Path) -> None:
+def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) -> None:
     """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
     numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
     # Imported here because torch reads its instruction limits from the environment when it is imported.
-    from stages.lib.ensemble import describe, read_metadata
+    from stages.lib.artifacts import read_metadata
+    from stages.lib.ensemble import describe
+    from stages.lib.training import check_precision, choose_device
     from stages.meta import meta
     from stages.prepare import prepare
     from stages.sequences import sequences
     from stages.train import train
 
-    prepared_dir, sequences_dir = artifacts_dir / "prepared", artifacts_dir / "sequences"
-    prepare(Path(config.prepare.data_path), prepared_dir, config.prepare)
-    sequences(prepared_dir, sequences_dir, config.sequences)
     for ensemble in ENSEMBLES:
-        train(ensemble, sequences_dir / ensemble, artifacts_dir / ensemble, config.training(ensemble), execution)
-    meta(prepared_dir, sequences_dir, artifacts_dir)
+        training = config.training(ensemble)
+        check_precision(training.precision, choose_device(training.use_gpu))
+    with replacing(artifacts_dir) as new:
+        prepare(Path(config.prepare.data_path), new / "prepared", config.prepare)
+        sequences(new / "prepared", new / "sequences", config.sequences)
+        for ensemble in ENSEMBLES:
+            train(ensemble, new / "sequences" / ensemble, new / ensemble, config.training(ensemble), execution)
+        meta(new / "prepared", new / "sequences", new, new)
     print(describe(read_metadata(artifacts_dir), artifacts_dir))
 
 
 def main(arguments: list[str]) -> None:
     """Read the flags and train."""
     with exit_on_error("--debug" in arguments):
-        params = settings.read_params(ROOT / "params.yaml")
-        settings.check(params, "params.yaml")
+        params, faults = read_yaml(ROOT / "params.yaml")
+        settings.check(params, "params.yaml", faults)
         flags = build_parser(params).parse_args(normalise_flags(arguments))
         # A path in params.yaml is meant from the project's folder, a path on the command line from the caller's.
         params["prepare"]["data_path"] = str(ROOT / params["prepare"]["data_path"])
-        execution = settings.Execution.from_environment(
-            **{name: getattr(flags, name) for name in settings.Execution.model_fields}
-        )
+        execution = Execution.from_environment(**{name: getattr(flags, name) for name in Execution.model_fields})
+        # Under nohup it is meant to outlive the shell.
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            die_with_parent()
         run(apply_flags(params, flags), execution, flags.artifacts_dir)
 
 

@@ -1,51 +1,59 @@
 """Stage `meta`: one file that tells a predictor everything about both ensembles, and how they compare to counting."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
 from stages.lib import baselines
-from stages.lib.ensemble import FORMAT_VERSION, METADATA_FILE, combine
+from stages.lib.artifacts import FORMAT_VERSION, METADATA_FILE, load_member
+from stages.lib.ensemble import combine
 from stages.lib.errors import exit_on_error
-from stages.lib.files import sha256, write_json
-from stages.lib.layout import ENSEMBLES, LABELS
+from stages.lib.files import read_artifact, read_json, read_table, sha256, write_json
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, LABELS
+from stages.lib.outputs import replacing
+from stages.lib.processes import die_with_parent
 
 MARKOV_ORDER = 8
 
 
-def meta(prepared_dir: Path, sequences_dir: Path, artifacts_dir: Path) -> None:
-    """Describe the trained ensembles in `artifacts_dir`.
+def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: Path) -> None:
+    """Describe the trained ensembles in `ensembles_dir`.
 
     Parameters
     ----------
     prepared_dir, sequences_dir : Path
         Outputs of `prepare` and `sequences`.
-    artifacts_dir : Path
-        Holds `time/` and `simple/`; gets `metrics.json` (validation figures of both ensembles and of counting on the
-        same rows) and, last, `models_meta.json`.
+    ensembles_dir : Path
+        Holds `time/` and `simple/`.
+    out_dir : Path
+        Gets `metrics.json` (validation figures of both ensembles and of counting on the same rows) and, last,
+        `models_meta.json`.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing, damaged or not what its stage writes.
     """
-    table = pd.read_parquet(prepared_dir / "purchases.parquet", columns=["returned", "part"])
+    table = read_table(prepared_dir / "purchases.parquet", ["returned", "part"])
     returned = table["returned"].to_numpy()
     val_rows = np.flatnonzero(table["part"] == "val")
-    scaler = json.loads((prepared_dir / "scaler.json").read_bytes())
-    lengths = json.loads((sequences_dir / "lengths.json").read_bytes())
+    scaler, summary = read_json(prepared_dir / "scaler.json"), read_json(prepared_dir / "summary.json")
+    lengths = read_json(sequences_dir / "lengths.json")
     ensembles, validation = {}, {}
     for name in ENSEMBLES:
-        ensembles[name] = _describe_ensemble(artifacts_dir / name, name, lengths["seq_lengths"])
+        ensembles[name] = _describe_ensemble(ensembles_dir / name, name, lengths["seq_lengths"])
         weights = [member["weight"] for member in ensembles[name]["members"]]
-        logits = pd.read_parquet(artifacts_dir / name / "validation.parquet")
+        logits = read_table(ensembles_dir / name / "validation.parquet")
         probabilities = combine(expit(logits.to_numpy(dtype=np.float64)).T, np.array(weights))
         validation[name] = _measure(returned[val_rows], probabilities)
     precisions = {ensemble["precision"] for ensemble in ensembles.values()}
     validation |= _measure_counting(returned, val_rows)
-    write_json(artifacts_dir / "metrics.json", {"validation": validation})
+    write_json(out_dir / "metrics.json", {"validation": validation})
     write_json(
-        artifacts_dir / METADATA_FILE,
+        out_dir / METADATA_FILE,
         {
             "format_version": FORMAT_VERSION,
             "mode": lengths["mode"],
@@ -56,6 +64,7 @@ def meta(prepared_dir: Path, sequences_dir: Path, artifacts_dir: Path) -> None:
             "scaler": "MinMax",
             "scaling": scaler,
             "labels": LABELS,
+            "reading": summary["reading"],
             "ensembles": ensembles,
             "validation": validation,
         },
@@ -64,18 +73,22 @@ def meta(prepared_dir: Path, sequences_dir: Path, artifacts_dir: Path) -> None:
 
 def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[str, Any]:
     layout = ENSEMBLES[name]
-    metrics = json.loads((folder / "metrics.json").read_bytes())
-    training = json.loads((folder / "training.json").read_bytes())
-    members = [
-        {
-            "seq_length": length,
-            "sha256": sha256((folder / layout.member_file(length)).read_bytes()),
-            "epochs": training["epochs"],
-            **metrics[f"seq{length}"],
-            "weight": 1 / len(seq_lengths),
-        }
-        for length in seq_lengths
-    ]
+    metrics, training = read_json(folder / "metrics.json"), read_json(folder / "training.json")
+    sizes = (len(layout.features), training["hidden_size"], training["num_layers"])
+    members = []
+    for length in seq_lengths:
+        content = read_artifact(folder / layout.member_file(length))
+        load_member(content, f"{name}/{layout.member_file(length)}", *sizes)
+        figures = metrics[f"seq{length}"]
+        members.append(
+            {
+                "seq_length": length,
+                "sha256": sha256(content),
+                "epochs": training["epochs"],
+                **figures,
+                "weight": 1 / len(seq_lengths),
+            }
+        )
     return {
         "prefix": f"{name}/{layout.prefix}",
         "input_size": len(layout.features),
@@ -102,7 +115,9 @@ def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, d
 
 def main() -> None:
     """Run the stage."""
-    meta(Path("artifacts/prepared"), Path("artifacts/sequences"), Path("artifacts"))
+    die_with_parent()
+    with replacing(ARTIFACTS) as new:
+        meta(ARTIFACTS / "prepared", ARTIFACTS / "sequences", ARTIFACTS, new)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from stages.lib import settings
 from stages.lib.errors import DataError, exit_on_error
 from stages.lib.features import Scaler, split_parts
 from stages.lib.files import write_atomic, write_json
-from stages.lib.layout import PARTS, SCALED_FEATURES
+from stages.lib.layout import ARTIFACTS, PARTS, SCALED_FEATURES
+from stages.lib.outputs import replacing
+from stages.lib.processes import die_with_parent
 from stages.lib.purchases import read_purchases
 
 
@@ -31,9 +33,10 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     DataError
         If the file is refused, or its training rows all have the same label.
     """
-    purchases = read_purchases(data_path)
-    for note in purchases.normalised:
-        print(f"{data_path}: {note}", file=sys.stderr)
+    reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
+    purchases = read_purchases(data_path, on_bad_rows=config.on_bad_rows, **reading)
+    for line in purchases.notes:
+        print(f"{data_path}: {line}", file=sys.stderr)
     table = purchases.table
     table["part"] = split_parts(len(table), config.val_split, config.test_split)
     train_table = table[table["part"] == "train"]
@@ -48,7 +51,15 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     pd.concat([table, scaled], axis=1).to_parquet(buffer, index=False)
     write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
     write_json(out_dir / "scaler.json", scaler.as_dict())
-    write_json(out_dir / "summary.json", {"normalised": purchases.normalised, "parts": _describe_parts(table)})
+    write_json(
+        out_dir / "summary.json",
+        {
+            "normalised": purchases.normalised,
+            "dropped": purchases.dropped,
+            "reading": reading,
+            "parts": _describe_parts(table),
+        },
+    )
 
 
 def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
@@ -66,7 +77,9 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().prepare
-    prepare(Path(config.data_path), Path("artifacts/prepared"), config)
+    die_with_parent()
+    with replacing(ARTIFACTS) as new:
+        prepare(Path(config.data_path), new / "prepared", config)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 """Stage `sequences`: prepared purchases become windows, one file per ensemble and sequence length."""
 
+import math
 import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from stages.lib import settings
 from stages.lib.errors import DataError, exit_on_error
-from stages.lib.files import remove_others, write_atomic, write_json
-from stages.lib.layout import ENSEMBLES, PARTS, windows_file
+from stages.lib.files import read_table, write_atomic, write_json
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
+from stages.lib.outputs import replacing
+from stages.lib.processes import die_with_parent
 from stages.lib.windows import cut_windows, length_ladder, usable_lengths
 
 
@@ -30,7 +32,7 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     DataError
         If no length is left.
     """
-    table = pd.read_parquet(prepared_dir / "purchases.parquet")
+    table = read_table(prepared_dir / "purchases.parquet")
     n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
     mode = "auto" if config.seq_lengths == "auto" else "fixed"
     requested = length_ladder(n_rows["train"], config.max_seq_cap) if mode == "auto" else config.seq_lengths
@@ -39,14 +41,14 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         print(f"sequence length {length} dropped: {reason}", file=sys.stderr)
     if not lengths:
         reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
-        raise DataError(f"no sequence length is left: {reasons}")
+        needed = math.ceil((min(requested) + 1) * len(table) / n_rows["train"])
+        raise DataError(f"no sequence length is left: {reasons}; the shortest needs about {needed} purchases in all")
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
     for name, layout in ENSEMBLES.items():
         stream = torch.from_numpy(table[list(layout.features)].to_numpy(dtype="float32", copy=True))
         for length in lengths:
             windows = cut_windows(stream, returned, n_rows, length)
             write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
-        remove_others(out_dir / name, windows_file("*"), {windows_file(length) for length in lengths})
     write_json(
         out_dir / "lengths.json",
         {"mode": mode, "requested_seq_lengths": requested, "seq_lengths": lengths, "dropped": dropped},
@@ -55,7 +57,10 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
 
 def main() -> None:
     """Run the stage on `params.yaml`."""
-    sequences(Path("artifacts/prepared"), Path("artifacts/sequences"), settings.load().sequences)
+    config = settings.load().sequences
+    die_with_parent()
+    with replacing(ARTIFACTS) as new:
+        sequences(ARTIFACTS / "prepared", new / "sequences", config)
 
 
 if __name__ == "__main__":

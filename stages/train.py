@@ -10,8 +10,11 @@ import pandas as pd
 
 from stages.lib import numerics, settings
 from stages.lib.errors import exit_on_error
-from stages.lib.files import remove_others, write_atomic, write_json
-from stages.lib.layout import ENSEMBLES
+from stages.lib.execution import Execution
+from stages.lib.files import write_atomic, write_json
+from stages.lib.layout import ARTIFACTS, ENSEMBLES
+from stages.lib.outputs import replacing
+from stages.lib.processes import die_with_parent
 
 
 def train(
@@ -19,7 +22,7 @@ def train(
     windows_dir: Path,
     out_dir: Path,
     config: settings.TrainSettings,
-    execution: settings.Execution,
+    execution: Execution,
 ) -> None:
     """Train every member of `ensemble`.
 
@@ -55,13 +58,10 @@ def train(
     windows_files = {int(path.stem.removeprefix("seq")): path for path in windows_dir.glob("seq*.pt")}
     members = train_members(windows_files, ensemble, config, execution)
 
-    layout, names = ENSEMBLES[ensemble], set()
     for member in members:
         buffer = io.BytesIO()
         torch.save(member.state, buffer)
-        write_atomic(out_dir / layout.member_file(member.seq_length), buffer.getvalue())
-        names.add(layout.member_file(member.seq_length))
-    remove_others(out_dir, layout.member_file("*"), names)
+        write_atomic(out_dir / ENSEMBLES[ensemble].member_file(member.seq_length), buffer.getvalue())
     history = pd.DataFrame([asdict(epoch) for member in members for epoch in member.history])
     write_atomic(out_dir / "history.csv", history.to_csv(index=False, lineterminator="\n").encode())
     buffer = io.BytesIO()
@@ -86,9 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the members of one ensemble.")
     parser.add_argument("ensemble", choices=ENSEMBLES)
     ensemble = parser.parse_args().ensemble
-    config, execution = settings.load().training(ensemble), settings.Execution.from_environment()
+    config, execution = settings.load().training(ensemble), Execution.from_environment()
     numerics.fix_environment({config.precision})
-    train(ensemble, Path("artifacts/sequences") / ensemble, Path("artifacts") / ensemble, config, execution)
+    die_with_parent()
+    with replacing(ARTIFACTS) as new:
+        train(ensemble, ARTIFACTS / "sequences" / ensemble, new / ensemble, config, execution)
 
 
 if __name__ == "__main__":

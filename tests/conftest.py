@@ -2,9 +2,11 @@
 
 import csv
 import random
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -18,7 +20,15 @@ torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL_PARAMS = {
-    "prepare": {"data_path": "data/purchases.csv", "number_transform": "asinh", "val_split": 0.2, "test_split": 0.1},
+    "prepare": {
+        "data_path": "data/purchases.csv",
+        "number_transform": "asinh",
+        "val_split": 0.2,
+        "test_split": 0.1,
+        "datetime_format": None,
+        "timezone": None,
+        "on_bad_rows": "error",
+    },
     "sequences": {"seq_lengths": [2, 4], "max_seq_cap": 128},
     "train": {
         "seed": 0,
@@ -58,15 +68,31 @@ def write_purchases(path: Path, n_rows: int = 200, changed_from: int | None = No
     return path
 
 
+def wait_until_ended(processes: list[psutil.Process]) -> None:
+    """Fail unless all `processes` end soon; one that waits to be collected by a parent who does not care has ended."""
+    deadline = time.monotonic() + 30
+    while running := [process for process in processes if is_running(process)]:
+        assert time.monotonic() < deadline, running
+        time.sleep(0.05)
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """Artifacts of a small training; read only."""
     import train
     from stages.lib import settings
+    from stages.lib.execution import Execution
 
     folder = tmp_path_factory.mktemp("trained")
     params = yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
     params["prepare"]["data_path"] = str(write_purchases(folder / "purchases.csv"))
     config = settings.check(params, "test")
-    train.run(config, settings.Execution(jobs=1, quiet=True), folder / "artifacts")
+    train.run(config, Execution(jobs=1, quiet=True), folder / "artifacts")
     return folder / "artifacts"

@@ -1,28 +1,19 @@
-import copy
-import io
 import json
-import shutil
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from stages.lib.ensemble import Ensemble, combine, describe, load_member, read_metadata
-from stages.lib.errors import ArtifactError, DataError, SettingsError
-from stages.lib.lstm import MemberLSTM
+from stages.lib.artifacts import read_metadata
+from stages.lib.ensemble import Ensemble, combine, describe
+from stages.lib.errors import DataError, SettingsError
 
 CPU = torch.device("cpu")
 
 
-def load(folder, name="simple", metadata=None):
-    return Ensemble(read_metadata(folder) if metadata is None else metadata, folder, name, CPU)
-
-
-def saved(state):
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
+def load(folder, name="simple"):
+    return Ensemble(read_metadata(folder), folder, name, CPU)
 
 
 def test_combine_is_the_weighted_mean():
@@ -80,92 +71,6 @@ def test_weights_given_by_the_caller_are_used(trained):
 def test_unusable_weights_are_refused(trained, weights):
     with pytest.raises(SettingsError, match="weights must be"):
         load(trained).predict(np.ones((4, 1), dtype=np.float32), weights)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "does not exist: train first"),
-        ("{", "is not JSON"),
-        ("[]", "format_version must be 1"),
-        ('{"format_version": 2}', r"format_version must be 1 \(found 2\)"),
-    ],
-)
-def test_unusable_metadata_is_refused(tmp_path, content, message):
-    if content is not None:
-        (tmp_path / "models_meta.json").write_text(content)
-    with pytest.raises(ArtifactError, match=message):
-        read_metadata(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (["ensembles"], {}),
-        (["ensembles", "simple", "members"], None),
-        (["ensembles", "simple", "hidden_size"], "wide"),
-        (["ensembles", "simple", "input_size"], 2),
-        (["ensembles", "simple", "hidden_size"], 5),
-        (["ensembles", "simple", "members", 0, "sha256"], "0" * 64),
-        (["ensembles", "simple", "members", 0, "seq_length"], 3),
-    ],
-)
-def test_metadata_that_does_not_fit_the_members_is_refused(trained, path, value):
-    metadata = copy.deepcopy(read_metadata(trained))
-    place = metadata
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    with pytest.raises(ArtifactError):
-        load(trained, metadata=metadata)
-
-
-def test_prefix_in_the_metadata_is_never_followed(trained):
-    metadata = copy.deepcopy(read_metadata(trained))
-    metadata["ensembles"]["simple"]["prefix"] = "../../elsewhere/model"
-    assert load(trained, metadata=metadata).models.keys() == {2, 4}
-
-
-def test_a_flipped_bit_and_a_missing_member_are_refused(trained, tmp_path):
-    folder = tmp_path / "artifacts"
-    shutil.copytree(trained, folder)
-    path = folder / "simple" / "model_simple_seq4.pth"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ArtifactError, match="SHA-256 differs"):
-        load(folder)
-    path.unlink()
-    with pytest.raises(ArtifactError, match="cannot be read: No such file"):
-        load(folder)
-
-
-STATE = MemberLSTM(1, 2, 1).state_dict()
-
-
-class Malicious:
-    def __reduce__(self):
-        return (exec, ("raise SystemExit('executed')",))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "not a readable state dict"),
-        (saved(STATE)[:-100], "not a readable state dict"),
-        (saved(Malicious()), "not a readable state dict"),
-        (saved([1]), r"expected the keys .* \(found list\)"),
-        (saved({"fc.bias": STATE["fc.bias"]}), "expected the keys"),
-        (saved({**STATE, "more": STATE["fc.bias"]}), "expected the keys"),
-        (saved({**STATE, "fc.bias": torch.zeros(2)}), r"fc.bias must be torch.float32 \(1,\) \(found .*\(2,\)\)"),
-        (saved({**STATE, "fc.bias": STATE["fc.bias"].double()}), "fc.bias must be torch.float32"),
-        (saved({**STATE, "fc.bias": 1.0}), r"fc.bias must be .*\(found 1.0\)"),
-        (saved({**STATE, "fc.bias": torch.tensor([torch.nan])}), "fc.bias holds a value that is not finite"),
-    ],
-)
-def test_a_file_that_is_not_a_state_dict_of_this_model_is_refused(content, message):
-    with pytest.raises(ArtifactError, match=message):
-        load_member(content, "model.pth", 1, 2, 1)
 
 
 def test_describe_names_every_member(trained):

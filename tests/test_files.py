@@ -1,9 +1,11 @@
 import os
 import stat
 
+import pandas as pd
 import pytest
 
 from stages.lib import files
+from stages.lib.errors import ArtifactError
 
 
 def test_write_atomic_replaces_the_whole_file(tmp_path):
@@ -22,7 +24,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: .*/file"):
         files.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
@@ -44,8 +46,23 @@ def test_json_is_sorted_and_refuses_nan(tmp_path):
         files.write_json(tmp_path / "a.json", {"a": float("nan")})
 
 
-def test_remove_others_spares_what_does_not_match(tmp_path):
-    for name in ("seq2.pt", "seq3.pt", "notes.txt"):
-        (tmp_path / name).touch()
-    files.remove_others(tmp_path, "seq*.pt", {"seq3.pt"})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "seq3.pt"]
+@pytest.mark.parametrize("content", [None, b"{", b"\xff", b"[" * 100_000])
+def test_damaged_json_of_an_earlier_stage_is_an_artifact_error(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"a\.json"):
+        files.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1" + b"x" * 100 + b"PAR1"])
+def test_a_damaged_table_of_an_earlier_stage_is_an_artifact_error(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"a\.parquet"):
+        files.read_table(tmp_path / "a.parquet")
+
+
+def test_a_table_without_a_column_is_an_artifact_error(tmp_path):
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(ArtifactError, match=r"a\.parquet is not a table as its stage writes it"):
+        files.read_table(tmp_path / "a.parquet", ["b"])

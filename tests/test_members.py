@@ -3,8 +3,8 @@ import torch
 from test_training import SETTINGS, some_windows
 
 from stages.lib.errors import TrainingError
+from stages.lib.execution import Execution
 from stages.lib.members import train_members
-from stages.lib.settings import Execution
 
 
 @pytest.fixture(scope="module")

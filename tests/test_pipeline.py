@@ -4,12 +4,14 @@ import ast
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import networkx
+import psutil
 import pytest
 import yaml
-from conftest import ROOT, SMALL_PARAMS, write_purchases
+from conftest import ROOT, SMALL_PARAMS, wait_until_ended, write_purchases
 from dvc.repo import Repo
 
 # Warnings of DVC about its own parts.
@@ -25,6 +27,9 @@ RERUNS = {
     "prepare.val_split": (0.3, EVERYTHING),
     "prepare.test_split": (0.2, EVERYTHING),
     "prepare.data_path": ("data/other.csv", EVERYTHING),
+    "prepare.datetime_format": ("%Y-%m-%dT%H:%M:%S", EVERYTHING),
+    "prepare.timezone": ("UTC", EVERYTHING),
+    "prepare.on_bad_rows": ("drop", EVERYTHING),
     "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
     "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),
 }
@@ -186,6 +191,26 @@ def test_an_experiment_runs_only_what_its_parameter_changes(finished):
     assert "index.html" in plots
     run(finished, "git", "checkout", "-q", ".")
     run(finished, "dvc", "checkout", "-q")
+
+
+def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
+    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
+    clone = tmp_path / "clone"
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["train"]["epochs"] = 100_000
+    (clone / "params.yaml").write_text(yaml.safe_dump(params))
+    environment = os.environ | {"BOOMERANG_QUIET": "true", "BOOMERANG_JOBS": "2"}
+    with subprocess.Popen(["dvc", "repro", "-q", "train_time"], cwd=clone, env=environment) as dvc:
+        deadline = time.monotonic() + 60
+        # The stage, loky's tracker of resources, two workers.
+        while len(below := psutil.Process(dvc.pid).children(recursive=True)) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert any("stages.train" in process.cmdline() for process in below)
+        dvc.kill()
+    wait_until_ended(below)
+    run(clone, "git", "checkout", "-q", "params.yaml")
+    run(clone, "dvc", "repro", "-q")
+    assert (clone / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
 
 
 def test_a_second_repository_gives_the_same_lock(finished, tmp_path):

@@ -1,4 +1,6 @@
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from conftest import write_purchases
@@ -75,3 +77,42 @@ def test_what_cannot_be_predicted_ends_with_a_message_and_an_exit_code(trained, 
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """Artifacts that a test may spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "artifacts"))
+
+
+@pytest.mark.parametrize("damage", ["flipped bit", "truncated", "missing", "foreign metadata", "link"])
+def test_damaged_artifacts_end_with_one_line_and_exit_code_4(copied, capsys, damage):
+    path = copied / "simple" / "model_simple_seq2.pth"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped bit":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "truncated":
+        path.write_bytes(content[:100])
+    elif damage == "foreign metadata":
+        (copied / "models_meta.json").write_text('{"format_version": 7}')
+    else:
+        path.rename(copied.parent / "elsewhere")
+        if damage == "link":
+            path.symlink_to(copied.parent / "elsewhere")
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "--history", "yes,no", "--artifacts_dir", copied)
+    assert caught.value.code == 4
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_csv_is_read_as_the_training_read_it(copied, capsys, tmp_path):
+    metadata = json.loads((copied / "models_meta.json").read_text())
+    metadata["reading"]["datetime_format"] = "%d.%m.%Y"
+    (copied / "models_meta.json").write_text(json.dumps(metadata))
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number\n" + "31.12.2024,no,1\n" * 4)
+    found = json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", copied, "--json").out)
+    assert len(found["members"]) == 2

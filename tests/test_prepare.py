@@ -54,3 +54,14 @@ def test_training_rows_of_one_label_are_refused(params, tmp_path):
     with pytest.raises(DataError, match=r"the 70 training purchases must hold both labels \(found only no\)"):
         run(params, path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_dropped_rows_and_the_way_of_reading_are_in_the_summary(params, tmp_path, capsys):
+    path = write_purchases(tmp_path / "a.csv")
+    path.write_text(path.read_text() + "01.02.2024,no,1\n2024-02-01,perhaps,1\n2024-02-01,perhaps,1\n")
+    params["prepare"]["on_bad_rows"] = "drop"
+    run(params, path, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["dropped"] == {"returned not a label": 2, "datetime not a date": 1}
+    assert summary["reading"] == {"datetime_format": None, "timezone": None}
+    assert "a.csv: rows left out, returned not a label: 2" in capsys.readouterr().err

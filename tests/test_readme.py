@@ -10,7 +10,8 @@ from conftest import ROOT
 
 import predict
 import train
-from stages.lib.settings import Execution
+from stages.lib.errors import BoomerangError
+from stages.lib.execution import Execution
 
 README = (ROOT / "README.md").read_text()
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -37,15 +38,24 @@ def test_every_flag_that_is_named_exists():
 def test_every_setting_stands_with_its_default(setting):
     section, name = setting.split(".")
     default = PARAMS[section][name]
-    shown = ",".join(map(str, default)) if isinstance(default, list) else str(default).lower()
+    shown = ",".join(map(str, default)) if isinstance(default, list) else yaml.safe_dump(default).split()[0]
     row = next(line for line in README.splitlines() if line.startswith(f"| `{setting}`"))
     assert row.split("|")[2].strip(" `") == shown
 
 
 def test_every_execution_variable_is_explained():
-    assert {f"BOOMERANG_{name.upper()}" for name in Execution.model_fields} == set(
-        re.findall(r"BOOMERANG_[A-Z_]+", README)
-    )
+    known = {f"BOOMERANG_{name.upper()}" for name in Execution.model_fields} | {"BOOMERANG_DEBUG"}
+    assert set(re.findall(r"BOOMERANG_[A-Z_]+", README)) == known
+
+
+def test_every_exit_code_is_explained():
+    codes = {error.exit_code for error in (BoomerangError, *BoomerangError.__subclasses__())}
+    assert codes == {int(row[1]) for row in re.finditer(r"^\| (\d) \|", README, re.MULTILINE)}
+
+
+def test_torch_is_not_older_than_its_known_holes():
+    pinned = re.search(r"^torch==(\d+)\.(\d+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert (int(pinned[1]), int(pinned[2])) >= (2, 10)
 
 
 def test_the_tree_lists_every_file_and_no_other():

@@ -1,15 +1,19 @@
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
-from conftest import ROOT, write_purchases
+from conftest import ROOT, wait_until_ended, write_purchases
 
 import train
-from stages.lib import settings
 from stages.lib.errors import SettingsError
+from stages.lib.yaml_file import read_yaml
 
 CPUINFO = Path("/proc/cpuinfo")
 FLAGS = [
@@ -33,6 +37,11 @@ FLAGS = [
     "seed",
     "version",
     "quiet",
+    "debug",
+    "number_transform",
+    "datetime_format",
+    "timezone",
+    "on_bad_rows",
 ]
 
 
@@ -56,7 +65,7 @@ def small(tmp_path):
 
 @pytest.mark.parametrize("flag", FLAGS)
 def test_every_flag_has_help_and_default(flag):
-    parser = train.build_parser(settings.read_params(ROOT / "params.yaml"))
+    parser = train.build_parser(read_yaml(ROOT / "params.yaml")[0])
     action = next(action for action in parser._actions if f"--{flag}" in action.option_strings)
     assert action.help
     assert flag == "version" or "(default: " in action.help
@@ -114,7 +123,7 @@ def test_two_runs_from_other_folders_give_the_same_bytes(small, tmp_path):
         assert (found.returncode, found.stderr) == (0, "")
         contents.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 22
+    assert len(contents[0]) == 23
 
 
 def test_a_run_with_other_lengths_leaves_no_old_member(small, tmp_path):
@@ -135,13 +144,16 @@ def test_bf16_trains_or_is_refused_with_the_reason(small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--epochs", "0"], 2, "error: settings: train.epochs: input should be greater than or equal to 1 (found 0)"),
+        (["--epochs", "0"], 2, "error: settings: train.epochs: must be a whole number from 1 to 100000 (found 0)"),
         (["--epochs", "ten"], 2, "argument --epochs: invalid int value: 'ten'"),
         (["--seq_lengths", "2,x"], 2, "--seq_lengths must be whole numbers"),
-        (["--num_workers", "-1"], 2, "num_workers: input should be greater than or equal to 0"),
+        (["--num_workers", "-1"], 2, "num_workers: must be a whole number from 0 to 1024 (found -1)"),
         (["--unknown", "1"], 2, "unrecognized arguments: --unknown 1"),
         (["--data_path", "none.csv"], 3, "error: none.csv: cannot be read: No such file or directory"),
-        (["--precision", "fp16"], 5, "error: precision fp16 needs a GPU"),
+        (["--precision", "fp16"], 2, "precision fp16 needs use_gpu (found precision fp16 on the CPU for time)"),
+        (["--precision", "fp16", "--use_gpu"], 5, "error: precision fp16 needs a GPU"),
+        (["--data_path", ROOT / "README.md"], 3, "error: README.md row 1: expected the columns datetime, returned"),
+        (["--timezone", "Nowhere"], 2, "prepare.timezone: must be an IANA zone like Europe/London (found 'Nowhere')"),
     ],
 )
 def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(tmp_path, arguments, code, message):
@@ -149,6 +161,72 @@ def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(tmp_path, argu
     assert found.returncode == code
     assert message in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def long_run(small, tmp_path):
+    """A training that would take hours, once its members are at work, in a process group of its own."""
+    command = [sys.executable, ROOT / "train.py", *map(str, small), "--epochs", "100000", "--jobs", "2"]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            [*command, "--artifacts_dir", tmp_path / "out"], stderr=log, cwd=tmp_path, start_new_session=True
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: b"epoch 3" in (tmp_path / "log").read_bytes())
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_end_workers_too_and_leave_nothing(long_run, tmp_path, number):
+    workers = psutil.Process(long_run.pid).children(recursive=True)
+    assert workers
+    os.kill(long_run.pid, number)
+    assert long_run.wait(30) == 128 + number
+    wait_until_ended(workers)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_kill_9_ends_workers_too_and_the_next_run_clears_up(long_run, small, tmp_path):
+    workers = psutil.Process(long_run.pid).children(recursive=True)
+    long_run.kill()
+    wait_until_ended(workers)
+    assert run(*small, "--artifacts_dir", "out", cwd=tmp_path).returncode == 0
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == [".lock"]
+
+
+def test_a_second_run_into_the_same_folder_is_refused(long_run, small, tmp_path):
+    found = run(*small, "--artifacts_dir", "out", cwd=tmp_path)
+    assert found.returncode == 6
+    assert found.stderr == "error: out: another run is writing here; start again when it has ended\n"
+    assert long_run.poll() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+def test_an_output_folder_that_cannot_be_written_is_found_before_training(small, tmp_path):
+    found = run(*small, "--artifacts_dir", "/proc/out", cwd=tmp_path)
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: [Errno")
+    assert "/proc/out" in found.stderr
+    assert "epoch" not in found.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    found = run("--data_path", "none.csv", "--debug", cwd=tmp_path)
+    assert "Traceback" in found.stderr
+    assert "DataError" in found.stderr
 
 
 def test_version_is_printed():

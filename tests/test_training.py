@@ -5,8 +5,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stages.lib.errors import TrainingError
+from stages.lib.execution import Execution
 from stages.lib.lstm import MemberLSTM
-from stages.lib.settings import Execution, TrainSettings
+from stages.lib.settings import TrainSettings
 from stages.lib.training import MemberTrainer, check_precision, choose_device, member_seed
 from stages.lib.windows import cut_windows
 

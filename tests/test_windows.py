@@ -1,6 +1,9 @@
+import io
+
 import pytest
 import torch
 
+from stages.lib.errors import ArtifactError
 from stages.lib.windows import (
     ShuffledBatches,
     cut_windows,
@@ -106,3 +109,35 @@ def test_loader_processes_change_no_batch():
     for (inputs, targets), (other_inputs, other_targets) in zip(*epochs, strict=True):
         assert torch.equal(inputs, other_inputs)
         assert torch.equal(targets, other_targets)
+
+
+def damaged_windows():
+    _, _, windows = cut(3)
+    good = {"inputs": windows.inputs, "targets": windows.targets, "bounds": windows.bounds}
+    yield b""
+    yield windows.to_bytes()[:200]
+    for change in (
+        {"inputs": windows.inputs[0]},
+        {"inputs": windows.inputs.double()},
+        {"targets": windows.targets[1:]},
+        {"bounds": {"train": (0, 3)}},
+        {"bounds": {"train": (0, 3), "val": (3, 5), "test": (5, 70)}},
+        {"more": 1},
+    ):
+        buffer = io.BytesIO()
+        torch.save(good | change, buffer)
+        yield buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", list(damaged_windows()))
+def test_a_file_that_holds_no_windows_is_refused(tmp_path, content):
+    path = tmp_path / "seq3.pt"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"seq3\.pt does not hold windows: ") as refused:
+        read_windows(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_of_windows_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"seq3\.pt does not hold windows: "):
+        read_windows(tmp_path / "seq3.pt")

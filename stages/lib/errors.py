@@ -1,5 +1,7 @@
 """What can go wrong through no fault of the code, and the exit code that tells it to a script."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,24 +37,34 @@ class TrainingError(BoomerangError):
     exit_code = 5
 
 
+class BusyError(BoomerangError):
+    """Outputs that another process is writing."""
+
+    exit_code = 6
+
+
 @contextmanager
 def exit_on_error(debug: bool = False) -> Iterator[None]:
-    """Turn expected errors into one line on stderr and an exit code.
+    """Turn errors into lines on stderr and an exit code; SIGTERM ends the body as Ctrl-C does.
 
     Parameters
     ----------
     debug : bool
-        Let the error through with its traceback.
+        Let the error through with its traceback; the environment variable `BOOMERANG_DEBUG` does the same.
     """
+    # Python's own reaction to SIGTERM is to vanish, with temporary files and workers left behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         yield
-    except (BoomerangError, OSError) as error:
-        if debug:
+    except (Exception, KeyboardInterrupt) as error:
+        if debug or os.environ.get("BOOMERANG_DEBUG"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+        if isinstance(error, BoomerangError | OSError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            # Not foreseen: the kind of error is all that a person can look up.
+            print(f"error: {type(error).__name__}: {error} (--debug or BOOMERANG_DEBUG=1 shows where)", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)

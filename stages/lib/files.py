@@ -1,11 +1,17 @@
 """Files that are either whole or not there, and their hashes."""
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+
+from stages.lib.errors import ArtifactError
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -17,29 +23,45 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        If the folder cannot be written or the disk is full; the earlier `path` is intact then.
+        If the folder cannot be written or the disk is full; it names `path`, and the earlier `path` is intact.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files only their owner can read; artifacts follow the umask like any other output.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            try:
+                _write_synced(descriptor, content)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)  # noqa: PTH105 (tests let single calls of `os` fail)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        # A full disk is reported without a name, a refused temporary file with its own.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_synced(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    # mkstemp makes files only their owner can read; artifacts follow the umask like any other output.
+    umask = os.umask(0)
+    os.umask(umask)
+    os.fchmod(descriptor, 0o666 & ~umask)
+    os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within `folder` last beyond a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -48,14 +70,40 @@ def write_json(path: Path, content: Any) -> None:
     write_atomic(path, f"{text}\n".encode())
 
 
-def remove_others(folder: Path, pattern: str, keep: set[str]) -> None:
-    """Remove the files in `folder` that match the glob `pattern` and whose names are not in `keep`.
+def read_artifact(path: Path) -> bytes:
+    """The bytes of a file that an earlier stage wrote.
 
-    A run with fewer sequence lengths must not leave an earlier run's members beside its own.
+    Raises
+    ------
+    ArtifactError
+        If it is missing or cannot be read.
     """
-    for path in folder.glob(pattern):
-        if path.name not in keep:
-            path.unlink()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file that an earlier stage wrote; raises ArtifactError if it is missing or damaged."""
+    try:
+        return json.loads(read_artifact(path))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is not JSON: {error}") from None
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """The parquet file that an earlier stage wrote.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing, damaged or without one of `columns`.
+    """
+    try:
+        return pd.read_parquet(io.BytesIO(read_artifact(path)), columns=columns)
+    except (ValueError, OSError, KeyError) as error:
+        raise ArtifactError(f"{path} is not a table as its stage writes it: {error}") from None
 
 
 def sha256(content: bytes) -> str:

@@ -1,7 +1,10 @@
 """Which ensembles there are, what their members read, and what their files are called."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+# Where the pipeline's outputs lie; only a stage's main and the command lines use it.
+ARTIFACTS = Path("artifacts")
 PARTS = ("train", "val", "test")
 LABELS = {"no": 0, "yes": 1}
 

@@ -1,13 +1,16 @@
 """Many members, trained side by side in processes of one thread each."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
 import joblib
 import torch
 
+from stages.lib.execution import Execution
+from stages.lib.processes import die_with_parent
 from stages.lib.progress import report_epoch, show_epochs
-from stages.lib.settings import Execution, TrainSettings
+from stages.lib.settings import TrainSettings
 from stages.lib.training import MemberTrainer, TrainedMember, check_precision, choose_device
 from stages.lib.windows import read_windows
 
@@ -42,7 +45,14 @@ def train_members(
     # The longest takes the most time: begun last, it would run alone at the end.
     longest_first = sorted(windows_files, reverse=True)
     with show_epochs(len(windows_files) * settings.epochs, execution.quiet) as progress_file:
-        trained = joblib.Parallel(n_jobs=min(execution.jobs, len(windows_files)), backend="loky", batch_size=1)(
+        workers = joblib.Parallel(
+            n_jobs=min(execution.jobs, len(windows_files)),
+            backend="loky",
+            batch_size=1,
+            initializer=die_with_parent,
+            initargs=(os.getpid(),),
+        )
+        trained = workers(
             joblib.delayed(_train_member)(windows_files[length], ensemble, settings, execution, progress_file)
             for length in longest_first
         )

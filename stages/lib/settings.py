@@ -1,41 +1,70 @@
 """`params.yaml` as checked, typed settings."""
 
-import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-import joblib
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
+from stages.lib.checks import Section, describe_faults, whole, within
 from stages.lib.errors import SettingsError
+from stages.lib.layout import ENSEMBLES
+from stages.lib.yaml_file import read_yaml
 
 
-def _number_from_text(value: Any) -> Any:
-    """YAML 1.1 reads `1e-3` as text because it has no dot; what is plainly a number is taken as one."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+def _name_once(lengths: str | list[int]) -> bool:
+    return lengths == "auto" or (0 < len(lengths) == len(set(lengths)) and all(1 <= n <= MAX_LENGTH for n in lengths))
 
 
-Real = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
-SeqLength = Annotated[int, Field(ge=1, le=10_000)]
+MAX_LENGTH = 10_000
+SeqLengths = Annotated[
+    Literal["auto"] | list[int],
+    within(f"auto or a list of different whole numbers from 1 to {MAX_LENGTH}", _name_once),
+]
+# NaN is in no range.
+LearningRate = Annotated[float, within("a number above 0 and up to 10", lambda rate: 0 < rate <= 10)]
+ValSplit = Annotated[float, within("a share above 0 and below 1", lambda share: 0 < share < 1)]
+TestSplit = Annotated[float, within("a share from 0 to below 1", lambda share: 0 <= share < 1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PrepareSettings(_Section):
+class PrepareSettings(Section):
     """How the CSV becomes scaled features in three parts."""
 
     data_path: Annotated[str, Field(min_length=1)]
     number_transform: Literal["asinh", "none"]
-    val_split: Annotated[Real, Field(gt=0, lt=1)]
-    test_split: Annotated[Real, Field(ge=0, lt=1)]
+    val_split: ValSplit
+    test_split: TestSplit
+    datetime_format: Annotated[str, Field(min_length=1)] | None
+    timezone: Annotated[str, Field(min_length=1)] | None
+    on_bad_rows: Literal["error", "drop"]
+
+    @field_validator("datetime_format")
+    @classmethod
+    def _hold_a_whole_date(cls, pattern: str | None) -> str | None:
+        moment = datetime(2003, 2, 4, 17, 6, 5, tzinfo=UTC)
+        try:
+            complete = pattern is None or datetime.strptime(moment.strftime(pattern), pattern).date() == moment.date()
+        except ValueError:
+            complete = False
+        if not complete:
+            raise ValueError(f"must be a strptime pattern with day, month and year, like %d/%m/%Y (found {pattern!r})")
+        return pattern
+
+    @field_validator("timezone")
+    @classmethod
+    def _name_a_zone(cls, name: str | None) -> str | None:
+        try:
+            ZoneInfo(name or "UTC")
+        except (LookupError, ValueError, OSError):
+            raise ValueError(f"must be an IANA zone like Europe/London (found {name!r})") from None
+        return name
+
+    @model_validator(mode="after")
+    def _say_where_offsets_lead(self) -> "PrepareSettings":
+        if "%z" in (self.datetime_format or "") and self.timezone is None:
+            raise ValueError("datetime_format with %z needs timezone: the zone to convert to (found None)")
+        return self
 
     @model_validator(mode="after")
     def _leave_rows_to_train(self) -> "PrepareSettings":
@@ -47,29 +76,23 @@ class PrepareSettings(_Section):
         return self
 
 
-class SequencesSettings(_Section):
+class SequencesSettings(Section):
     """Which sequence lengths are cut."""
 
-    seq_lengths: Literal["auto"] | Annotated[list[SeqLength], Field(min_length=1)]
-    max_seq_cap: SeqLength
-
-    @model_validator(mode="after")
-    def _name_each_length_once(self) -> "SequencesSettings":
-        if self.seq_lengths != "auto" and len(set(self.seq_lengths)) < len(self.seq_lengths):
-            raise ValueError(f"seq_lengths must name each length once (found {self.seq_lengths})")
-        return self
+    seq_lengths: SeqLengths
+    max_seq_cap: whole(1, MAX_LENGTH)
 
 
-class TrainSettings(_Section):
+class TrainSettings(Section):
     """How one member is trained."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    epochs: Annotated[int, Field(ge=1, le=100_000)]
-    batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
-    lr: Annotated[Real, Field(gt=0, le=10)]
-    hidden_size: Annotated[int, Field(ge=1, le=4096)]
-    num_layers: Annotated[int, Field(ge=1, le=16)]
-    grad_accum_steps: Annotated[int, Field(ge=1, le=100_000)]
+    seed: whole(0, 2**63 - 1)
+    epochs: whole(1, 100_000)
+    batch_size: whole(1, 10_000_000)
+    lr: LearningRate
+    hidden_size: whole(1, 4096)
+    num_layers: whole(1, 16)
+    grad_accum_steps: whole(1, 100_000)
     precision: Literal["fp32", "fp16", "bf16"]
     use_gpu: bool
 
@@ -77,12 +100,12 @@ class TrainSettings(_Section):
 # Every training setting again, each of which may stay null.
 TrainOverrides = create_model(
     "TrainOverrides",
-    __base__=_Section,
+    __base__=Section,
     **{name: (kind | None, ...) for name, kind in TrainSettings.__annotations__.items()},
 )
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole of `params.yaml`."""
 
     prepare: PrepareSettings
@@ -96,91 +119,43 @@ class Settings(_Section):
         overrides = getattr(self, f"train_{ensemble}").model_dump(exclude_none=True)
         return self.train.model_copy(update=overrides)
 
-
-class Execution(_Section):
-    """How the work is carried out: none of it changes a byte of the result, so none of it is a DVC param."""
-
-    jobs: Annotated[int, Field(ge=1, le=1024, description="members trained side by side; default: one per core")]
-    num_workers: Annotated[int, Field(ge=0, le=1024, description="data loader processes per member")] = 0
-    pin_memory: Annotated[bool, Field(description="copy batches through page-locked memory to the GPU")] = False
-    prefetch_factor: Annotated[int, Field(ge=1, le=1024, description="batches fetched ahead per loader process")] = 2
-    quiet: Annotated[bool, Field(description="no line per epoch and no bar")] = False
-
-    @classmethod
-    def from_environment(cls, **given: Any) -> "Execution":
-        """Values from `BOOMERANG_JOBS`, `BOOMERANG_NUM_WORKERS` and so on; `given` that are not None come first.
-
-        Raises
-        ------
-        SettingsError
-            If a value is not of its field's type or range.
-        """
-        found = {"jobs": str(joblib.cpu_count())}
-        for name in cls.model_fields:
-            if text := os.environ.get(f"BOOMERANG_{name.upper()}"):
-                found[name] = text
-        found |= {name: str(value) for name, value in given.items() if value is not None}
-        try:
-            return cls.model_validate_strings(found)
-        except ValidationError as error:
-            raise SettingsError(_describe(error, "BOOMERANG_ settings")) from None
+    @model_validator(mode="after")
+    def _train_fp16_on_a_gpu(self) -> "Settings":
+        for ensemble in ENSEMBLES:
+            training = self.training(ensemble)
+            if training.precision == "fp16" and not training.use_gpu:
+                raise ValueError(f"precision fp16 needs use_gpu (found precision fp16 on the CPU for {ensemble})")
+        return self
 
 
-def _describe(error: ValidationError, source: str) -> str:
-    """All faults of `error`, one a line: source, path, rule, value."""
-    lines = []
-    for fault in error.errors():
-        where = ".".join(str(step) for step in fault["loc"])
-        if fault["type"] == "missing":
-            lines.append(f"{source}: {where} is missing")
-        elif fault["type"] == "extra_forbidden":
-            lines.append(f"{source}: {where} is not a setting")
-        else:
-            message = fault["msg"].removeprefix("Value error, ")
-            message = message[0].lower() + message[1:]
-            found = "" if "(found" in message else f" (found {fault['input']!r})"
-            lines.append(f"{source}: {where}: {message}{found}")
-    return "\n".join(lines)
-
-
-def check(content: Any, source: str) -> Settings:
+def check(content: Any, source: str, faults: list[str] | None = None) -> Settings:
     """`content`, the mapping that `params.yaml` holds, as settings.
 
     Parameters
     ----------
     content : mapping
-        Sections with their keys, as `yaml.safe_load` gives them.
+        Sections with their keys, as `read_yaml` gives them.
     source : str
         Where the content is from, for messages.
+    faults : list of str, optional
+        Faults found before, to be named with those found here.
 
     Raises
     ------
     SettingsError
         With every fault on a line of its own: path, rule and the value found.
     """
+    faults = list(faults or [])
     try:
-        return Settings.model_validate(content)
+        settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise SettingsError(_describe(error, source)) from None
-
-
-def read_params(path: Path) -> Any:
-    """What the YAML file at `path` holds, unchecked.
-
-    Raises
-    ------
-    SettingsError
-        If the file is missing or is not plain YAML.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path} does not exist: run from the folder that holds params.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"{path} is not plain YAML: {reason}") from None
+        faults += describe_faults(error, source)
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
 
 
 def load(path: Path = Path("params.yaml")) -> Settings:
-    """The checked settings in `path`; raises SettingsError as `read_params` and `check` do."""
-    return check(read_params(path), path.name)
+    """The checked settings in `path`; raises SettingsError as `read_yaml` and `check` do."""
+    content, faults = read_yaml(path)
+    return check(content, path.name, faults)

@@ -10,8 +10,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 
 from stages.lib.errors import TrainingError
+from stages.lib.execution import Execution
 from stages.lib.lstm import MemberLSTM
-from stages.lib.settings import Execution, TrainSettings
+from stages.lib.settings import TrainSettings
 from stages.lib.windows import Windows, shuffled_loader
 
 AUTOCAST_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

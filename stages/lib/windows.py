@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from stages.lib.errors import ArtifactError
 from stages.lib.layout import PARTS
 
 # A model of L purchases is grown only where the training rows hold this many windows that do not overlap.
@@ -99,8 +100,26 @@ def cut_windows(stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, 
 
 
 def read_windows(path: Path) -> Windows:
-    """The windows in a file of `Windows.to_bytes`, memory-mapped: what is not read takes no memory."""
-    return Windows(**torch.load(path, weights_only=True, mmap=True))
+    """The windows in a file of `Windows.to_bytes`, memory-mapped: what is not read takes no memory.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged or not one of `Windows.to_bytes`.
+    """
+    try:
+        windows = Windows(**torch.load(path, weights_only=True, mmap=True))
+        n_windows, _, _ = windows.inputs.shape
+        ends = [bound for part in PARTS for bound in windows.bounds[part]]
+        dtypes = {windows.inputs.dtype, windows.targets.dtype}
+        if dtypes != {torch.float32} or windows.targets.shape != (n_windows,):
+            raise ValueError(f"inputs and targets must be float32 and of one length (found {dtypes}, {n_windows})")
+        if ends != sorted(ends) or ends[0] != 0 or ends[-1] != n_windows:
+            raise ValueError(f"bounds must divide {n_windows} windows (found {windows.bounds})")
+    except Exception as error:  # torch raises whatever the damaged bytes lead it into
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArtifactError(f"{path} does not hold windows: {reason}") from None
+    return windows
 
 
 class WindowDataset(Dataset):

@@ -1,0 +1,57 @@
+"""Values from outside as typed, checked values; every message names path, rule and the value found."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+
+class Section(BaseModel):
+    """Named values, each of exactly its type; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def within(rule: str, holds: Callable[[Any], bool]) -> WrapValidator:
+    """A validator whose message names the whole rule and the value, whatever part of the rule is broken."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            parsed = handler(_number_from_text(value))
+        except ValidationError:
+            parsed = None
+        if parsed is None or not holds(parsed):
+            raise ValueError(f"must be {rule} (found {value!r})")
+        return parsed
+
+    return WrapValidator(validate)
+
+
+def _number_from_text(value: Any) -> Any:
+    """YAML 1.1 reads `1e-3` as text because it has no dot; what is plainly such a number is taken as one."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[0-9]*[.]?[0-9]+[eE][+-]?[0-9]+", value) else value
+
+
+def whole(low: int, high: int) -> Any:
+    """The type of whole numbers from `low` to `high`."""
+    return Annotated[int, within(f"a whole number from {low} to {high}", lambda number: low <= number <= high)]
+
+
+def describe_faults(error: ValidationError, source: str) -> list[str]:
+    """A line for each fault in `error`: source, path, rule, value."""
+    lines = []
+    for fault in error.errors():
+        where = ".".join(map(str, fault["loc"]))
+        found = repr(fault["input"])[:200]
+        if fault["type"] == "missing":
+            lines.append(f"{source}: {where} is missing")
+        elif fault["type"] == "extra_forbidden":
+            lines.append(f"{source}: {where} is not a setting (found {found})")
+        elif fault["type"] == "value_error":
+            lines.append(f"{source}: {where + ': ' if where else ''}{fault['ctx']['error']}")
+        elif fault["type"] in ("model_type", "dict_type"):
+            lines.append(f"{source}: {where + ' ' if where else ''}must be a mapping of settings (found {found})")
+        else:
+            lines.append(f"{source}: {where}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {found})")
+    return lines

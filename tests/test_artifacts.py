@@ -1,0 +1,188 @@
+import io
+import json
+import pickle
+import shutil
+import zipfile
+
+import pytest
+import torch
+
+from stages.lib.artifacts import load_member, read_member, read_metadata
+from stages.lib.errors import ArtifactError
+from stages.lib.lstm import MemberLSTM
+
+SIZES = (1, 4, 1)
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of trained artifacts, to be damaged."""
+    shutil.copytree(trained, tmp_path / "artifacts")
+    return tmp_path / "artifacts"
+
+
+def read_all(folder):
+    metadata = read_metadata(folder)
+    return [read_member(folder, "simple", member, SIZES) for member in metadata.ensembles["simple"].members]
+
+
+def test_undamaged_artifacts_are_read(folder):
+    assert len(read_all(folder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist: train first"),
+        (b"{", "invalid JSON"),
+        (b"[]", "must be a mapping"),
+        (b"\xff\xfe", "invalid JSON"),
+        (b"[" * 100_000, "invalid JSON"),
+        (b'{"format_version": 2}', r"format_version: input should be 1 \(found 2\)"),
+        (b'{"format_version": 1}', "mode is missing"),
+    ],
+)
+def test_unusable_metadata_is_refused_in_one_line(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "models_meta.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=message) as refused:
+        read_metadata(tmp_path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["format_version"], "1"),
+        (["format_version"], None),
+        (["seq_lengths"], [4, 2]),
+        (["seq_lengths"], [2, 2]),
+        (["seq_lengths"], [-2, 4]),
+        (["seq_lengths"], [2, 4, 8]),
+        (["labels"], {"no": 1, "yes": 0}),
+        (["scaler"], "Standard"),
+        (["unknown"], 1),
+        (["reading", "timezone"], 5),
+        (["ensembles"], {}),
+        (["ensembles", "other"], {}),
+        (["ensembles", "simple", "members"], None),
+        (["ensembles", "simple", "members"], []),
+        (["ensembles", "simple", "hidden_size"], "wide"),
+        (["ensembles", "simple", "hidden_size"], 10**12),
+        (["ensembles", "simple", "input_size"], 2),
+        (["ensembles", "simple", "features"], ["number"]),
+        (["ensembles", "simple", "prefix"], "../elsewhere/model"),
+        (["ensembles", "simple", "prefix"], "/etc/passwd"),
+        (["ensembles", "simple", "members", 0, "sha256"], "0" * 64),
+        (["ensembles", "simple", "members", 0, "sha256"], "../x"),
+        (["ensembles", "simple", "members", 0, "seq_length"], 3),
+        (["ensembles", "simple", "members", 0, "seq_length"], -2),
+        (["ensembles", "simple", "members", 0, "weight"], -1),
+        (["ensembles", "simple", "members", 0, "weight"], float("nan")),
+        (["ensembles", "simple", "members", 0, "val_loss"], float("inf")),
+        (["ensembles", "simple", "members", 1, "seq_length"], 2),
+    ],
+)
+def test_metadata_that_is_not_of_these_members_is_refused(folder, path, value):
+    metadata = json.loads((folder / "models_meta.json").read_text())
+    place = metadata
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    (folder / "models_meta.json").write_text(json.dumps(metadata))
+    with pytest.raises(ArtifactError) as refused:
+        read_all(folder)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_flipped_bit_and_a_missing_member_are_refused(folder):
+    path = folder / "simple" / "model_simple_seq4.pth"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="SHA-256 differs"):
+        read_all(folder)
+    path.unlink()
+    with pytest.raises(ArtifactError, match=r"model_simple_seq4.pth does not exist"):
+        read_all(folder)
+
+
+def test_links_out_of_the_folder_are_not_followed(folder):
+    path = folder / "simple" / "model_simple_seq4.pth"
+    path.rename(folder.parent / "elsewhere.pth")
+    path.symlink_to(folder.parent / "elsewhere.pth")
+    with pytest.raises(ArtifactError, match="a link that leads out of"):
+        read_all(folder)
+    (folder / "models_meta.json").unlink()
+    (folder / "models_meta.json").symlink_to("/etc/passwd")
+    with pytest.raises(ArtifactError, match="a link that leads out of"):
+        read_metadata(folder)
+
+
+def saved(state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def squeezed(n_bytes):
+    """A zip of a few bytes that unpacks to `n_bytes`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", b"\0" * n_bytes)
+    return buffer.getvalue()
+
+
+class Malicious:
+    """Unpickled, it would end the test run."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('executed')",))
+
+
+STATE = MemberLSTM(1, 2, 1).state_dict()
+HUGE = torch.zeros(1).as_strided((10**6, 10**6), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable state dict"),
+        (b"x" * 1000, "not a readable state dict"),
+        (saved(STATE)[:-100], "not a readable state dict"),
+        (saved(STATE)[:100], "not a readable state dict"),
+        (saved(Malicious()), "not a readable state dict"),
+        (pickle.dumps(Malicious()), "not a readable state dict"),
+        (saved({**STATE, "fc.bias": Malicious()}), "not a readable state dict"),
+        (squeezed(10**7), "unpacks to 10000000 bytes, more than its tensors need"),
+        (saved([1]), r"expected the keys .* \(found 'list'\)"),
+        (saved({"fc.bias": STATE["fc.bias"]}), "expected the keys"),
+        (saved({**STATE, "more": STATE["fc.bias"]}), "expected the keys"),
+        (saved({**STATE, "a\nb" * 500: STATE["fc.bias"]}), "expected the keys"),
+        (saved({**STATE, "fc.bias": torch.zeros(2)}), r"fc.bias must be torch.float32 \(1,\) \(found .*\(2,\)\)"),
+        (saved({**STATE, "fc.weight": HUGE}), r"fc.weight must be .*\(found torch.float32 \(1000000, 1000000\)\)"),
+        (saved({**STATE, "fc.bias": STATE["fc.bias"].double()}), "fc.bias must be torch.float32"),
+        (saved({**STATE, "fc.bias": STATE["fc.bias"].to_sparse()}), "fc.bias must be torch.float32"),
+        (saved({**STATE, "fc.bias": 1.0}), r"fc.bias must be .*\(found float\)"),
+        (saved({**STATE, "fc.bias": torch.tensor([torch.nan])}), "fc.bias holds a value that is not finite"),
+        (saved({**STATE, "fc.bias": torch.tensor([torch.inf])}), "fc.bias holds a value that is not finite"),
+        (saved(MemberLSTM(1, 3, 1).state_dict()), "must be torch.float32"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # torch warns of some damaged files before it raises
+def test_a_file_that_is_not_a_state_dict_of_this_model_is_refused(content, message):
+    with pytest.raises(ArtifactError, match=message) as refused:
+        load_member(content, "model.pth", 1, 2, 1)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_every_single_flipped_byte_of_the_head_is_survived():
+    # The hash is checked before; here the loader itself meets the damage.
+    content = saved(STATE)
+    for position in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        try:
+            load_member(bytes(damaged), "model.pth", 1, 2, 1)
+        except ArtifactError:
+            continue

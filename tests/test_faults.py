@@ -1,0 +1,129 @@
+"""Every write, fsync and rename of a run fails, or the process is killed there (after SQLite's "How SQLite is tested").
+
+Afterwards the earlier artifacts or the complete new ones stand, and the same command gives the reference bytes.
+"""
+
+import errno
+import os
+import shutil
+import signal
+
+import pytest
+from conftest import write_purchases
+
+import train
+from stages.lib import files, outputs, settings
+from stages.lib.artifacts import read_member, read_metadata
+from stages.lib.execution import Execution
+
+CALLS = ("write", "fsync", "replace", "unlink")
+
+
+class FaultyOs:
+    """`os`, except that its N-th call of `CALLS` goes wrong; N = 0 only counts them."""
+
+    def __init__(self, n_until_fault, fault):
+        self.n_calls = 0
+        self.n_until_fault = n_until_fault
+        self.fault = fault
+
+    def __getattr__(self, name):
+        real = getattr(os, name)
+        if name not in CALLS:
+            return real
+
+        def call(*arguments, **options):
+            self.n_calls += 1
+            if self.n_calls == self.n_until_fault:
+                self.fault()
+            return real(*arguments, **options)
+
+        return call
+
+
+def full_disk():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def kill_self():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A function that runs a small training into a folder, and finished artifacts of an older and of a new run."""
+    folder = tmp_path_factory.mktemp("runs")
+    purchases = write_purchases(folder / "purchases.csv", 60)
+
+    def run(out, seed=1, lengths=(2,)):
+        from conftest import SMALL_PARAMS
+
+        params = {section: dict(values) for section, values in SMALL_PARAMS.items()}
+        params["prepare"]["data_path"] = str(purchases)
+        params["sequences"]["seq_lengths"] = list(lengths)
+        params["train"] |= {"seed": seed, "epochs": 1, "hidden_size": 2, "batch_size": 64}
+        train.run(settings.check(params, "test"), Execution(jobs=1, quiet=True), out)
+
+    run(folder / "old", seed=0, lengths=(2, 3))
+    run(folder / "new")
+    return run, folder / "old", folder / "new"
+
+
+def contents(folder):
+    """Every file by its name, without the lock and what a killed run leaves to be cleared by the next."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.startswith(".")}
+
+
+def assert_old_or_new(folder, old, new):
+    metadata = read_metadata(folder)
+    for name, ensemble in metadata.ensembles.items():
+        sizes = (ensemble.input_size, ensemble.hidden_size, ensemble.num_layers)
+        for member in ensemble.members:
+            read_member(folder, name, member, sizes)
+    if (folder / ".publishing").exists():
+        assert metadata == read_metadata(new)
+    else:
+        assert contents(folder) in (contents(old), contents(new))
+
+
+def count_calls(monkeypatch, run, old, folder):
+    shutil.copytree(old, folder)
+    counting = FaultyOs(0, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "os", counting)
+        patch.setattr(outputs, "os", counting)
+        run(folder)
+    return counting.n_calls
+
+
+@pytest.mark.parametrize("fault", [full_disk, kill_self])
+def test_no_fault_at_any_call_loses_the_earlier_artifacts(runs, tmp_path, monkeypatch, fault, capfd):
+    run, old, new = runs
+    n_calls = count_calls(monkeypatch, run, old, tmp_path / "counted")
+    assert n_calls > 50
+    for n_until_fault in range(1, n_calls + 1):
+        folder = tmp_path / str(n_until_fault)
+        shutil.copytree(old, folder)
+        child = os.fork()
+        if child == 0:
+            faulty = FaultyOs(n_until_fault, fault)
+            files.os = outputs.os = faulty
+            try:
+                run(folder)
+            except OSError as error:
+                os._exit(10 if str(folder) in str(error) and not list(folder.rglob("*.tmp")) else 20)
+            except BaseException:
+                os._exit(30)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if fault is kill_self:
+            assert os.WTERMSIG(status) == signal.SIGKILL
+        else:
+            # A removal that fails after the new files stand is no reason to fail.
+            assert os.waitstatus_to_exitcode(status) in (0, 10), n_until_fault
+        assert_old_or_new(folder, old, new)
+        run(folder)
+        assert contents(folder) == contents(new)
+        assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".lock"]
+        shutil.rmtree(folder)
