@@ -1,7 +1,9 @@
 """Shared by all tests: the numeric environment, and one small training that many tests look at."""
 
 import csv
+import os
 import random
+import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,8 @@ import yaml
 from stages.lib.numerics import fix_environment
 
 fix_environment({"fp32"})
+# DVC and its stages are those of the environment that runs the tests, also where it is not activated.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 import torch  # noqa: E402
 

@@ -170,6 +170,11 @@ def wait_until(holds):
         time.sleep(0.05)
 
 
+def heed_ctrl_c():
+    # A shell starts its background jobs, and whatever they start, with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def long_run(small, tmp_path):
     """A training that would take hours, once its members are at work, in a process group of its own."""
@@ -177,7 +182,11 @@ def long_run(small, tmp_path):
     with (
         (tmp_path / "log").open("wb") as log,
         subprocess.Popen(
-            [*command, "--artifacts_dir", tmp_path / "out"], stderr=log, cwd=tmp_path, start_new_session=True
+            [*command, "--artifacts_dir", tmp_path / "out"],
+            stderr=log,
+            cwd=tmp_path,
+            start_new_session=True,
+            preexec_fn=heed_ctrl_c,
         ) as process,
     ):
         try:
