@@ -63,10 +63,10 @@ def predict(flags: argparse.Namespace) -> str:
     import torch
 
     from stages.lib.artifacts import read_metadata
+    from stages.lib.devices import choose_device
     from stages.lib.ensemble import Ensemble, describe
     from stages.lib.features import Scaler
     from stages.lib.purchases import parse_labels, read_purchases
-    from stages.lib.training import choose_device
 
     torch.set_num_threads(1)
     metadata = read_metadata(flags.artifacts_dir)

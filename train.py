@@ -14,7 +14,7 @@ from typing import Any
 from stages.lib import numerics, settings
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.execution import Execution
-from stages.lib.layout import ARTIFACTS, ENSEMBLES
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, STORE
 from stages.lib.outputs import replacing
 from stages.lib.processes import die_with_parent
 from stages.lib.yaml_file import read_yaml
@@ -34,6 +34,13 @@ SETTING_FLAGS = (
     ("max_seq_cap", "sequences", int, "no sequence length above it is used"),
     ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
     ("seed", "train", int, "seed of weights and order"),
+    (
+        "early_stopping_patience",
+        "train",
+        int,
+        "epochs without a better validation loss after which a member stops; 0: never",
+    ),
+    ("lr_schedule", "train", ("constant", "cosine"), "cosine: the learning rate falls from epoch to epoch"),
     ("precision", "train", ("fp32", "fp16", "bf16"), "number format of the matrix products; fp16 needs a GPU"),
     ("number_transform", "prepare", ("asinh", "none"), "applied to number before scaling"),
     ("datetime_format", "prepare", str, "strptime pattern of dates that are not ISO 8601, like '%d/%m/%Y %H:%M'"),
@@ -84,7 +91,16 @@ def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--artifacts_dir", type=Path, default=ARTIFACTS, help="output folder (default: artifacts)")
     parser.add_argument(
-        "--quiet", action="store_true", default=None, help="no line per epoch and no bar (default: False)"
+        "--quiet", action="store_true", default=None, help="no line per epoch and no table (default: False)"
+    )
+    parser.add_argument(
+        "--store", type=Path, help=f"folder of what earlier runs trained (default: {STORE} beside train.py)"
+    )
+    parser.add_argument(
+        "--no_store",
+        action="store_true",
+        default=None,
+        help="train every member anew and keep nothing for another run (default: False)",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error (default: False)")
     parser.add_argument("--version", action="version", version=f"boomerang {VERSION}")
@@ -133,8 +149,8 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
     numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
     # Imported here because torch reads its instruction limits from the environment when it is imported.
     from stages.lib.artifacts import read_metadata
+    from stages.lib.devices import check_precision, choose_device
     from stages.lib.ensemble import describe
-    from stages.lib.training import check_precision, choose_device
     from stages.meta import meta
     from stages.prepare import prepare
     from stages.sequences import sequences
@@ -160,7 +176,7 @@ def main(arguments: list[str]) -> None:
         flags = build_parser(params).parse_args(normalise_flags(arguments))
         # A path in params.yaml is meant from the project's folder, a path on the command line from the caller's.
         params["prepare"]["data_path"] = str(ROOT / params["prepare"]["data_path"])
-        execution = Execution.from_environment(**{name: getattr(flags, name) for name in Execution.model_fields})
+        execution = Execution.from_environment(ROOT, **{name: getattr(flags, name) for name in Execution.model_fields})
         # Under nohup it is meant to outlive the shell.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             die_with_parent()

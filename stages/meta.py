@@ -84,7 +84,6 @@ def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[
             {
                 "seq_length": length,
                 "sha256": sha256(content),
-                "epochs": training["epochs"],
                 **figures,
                 "weight": 1 / len(seq_lengths),
             }

@@ -35,7 +35,7 @@ def train(
     out_dir : Path
         Gets a `.pth` file per member, `history.csv` (a line per member and epoch), `metrics.json` (each member's best
         epoch), `validation.parquet` (each member's logits for the windows of `val`) and `training.json` (sizes,
-        epochs, effective precision and device).
+        effective precision and device).
     config : TrainSettings
         How to train; changes the result.
     execution : Execution
@@ -47,10 +47,9 @@ def train(
         If the machine cannot train in the precision asked for, or a loss is not finite.
     """
     # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
-    import torch
-
+    from stages.lib import tensors
+    from stages.lib.devices import choose_device
     from stages.lib.members import train_members
-    from stages.lib.training import choose_device
 
     device = choose_device(config.use_gpu).type
     if config.use_gpu and device == "cpu":
@@ -59,26 +58,26 @@ def train(
     members = train_members(windows_files, ensemble, config, execution)
 
     for member in members:
-        buffer = io.BytesIO()
-        torch.save(member.state, buffer)
-        write_atomic(out_dir / ENSEMBLES[ensemble].member_file(member.seq_length), buffer.getvalue())
+        write_atomic(out_dir / ENSEMBLES[ensemble].member_file(member.seq_length), tensors.save(member.state))
     history = pd.DataFrame([asdict(epoch) for member in members for epoch in member.history])
     write_atomic(out_dir / "history.csv", history.to_csv(index=False, lineterminator="\n").encode())
     buffer = io.BytesIO()
     logits = {f"seq{member.seq_length}": member.val_logits.numpy() for member in members}
     pd.DataFrame(logits).to_parquet(buffer, index=False)
     write_atomic(out_dir / "validation.parquet", buffer.getvalue())
-    architecture = {key: getattr(config, key) for key in ("hidden_size", "num_layers", "precision", "epochs")}
+    architecture = {key: getattr(config, key) for key in ("hidden_size", "num_layers", "precision")}
     write_json(out_dir / "training.json", {**architecture, "device": device})
-    best = {f"seq{member.seq_length}": _best_figures(asdict(member.best)) for member in members}
-    write_json(out_dir / "metrics.json", best)
-
-
-def _best_figures(best: dict) -> dict:
-    return {
-        "best_epoch": best["epoch"],
-        **{name: best[name] for name in ("train_loss", "val_loss", "val_accuracy")},
+    figures = {
+        f"seq{member.seq_length}": {
+            "epochs": len(member.history),
+            "best_epoch": member.best.epoch,
+            "train_loss": member.best.train_loss,
+            "val_loss": member.best.val_loss,
+            "val_accuracy": member.best.val_accuracy,
+        }
+        for member in members
     }
+    write_json(out_dir / "metrics.json", figures)
 
 
 def main() -> None:

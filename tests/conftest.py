@@ -15,6 +15,8 @@ import yaml
 from stages.lib.numerics import fix_environment
 
 fix_environment({"fp32"})
+# What a test trains is trained by that test.
+os.environ["BOOMERANG_NO_STORE"] = "true"
 # DVC and its stages are those of the environment that runs the tests, also where it is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -42,6 +44,8 @@ SMALL_PARAMS = {
         "hidden_size": 4,
         "num_layers": 1,
         "grad_accum_steps": 1,
+        "early_stopping_patience": 0,
+        "lr_schedule": "constant",
         "precision": "fp32",
         "use_gpu": False,
     },
@@ -98,5 +102,5 @@ def trained(tmp_path_factory) -> Path:
     params = yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
     params["prepare"]["data_path"] = str(write_purchases(folder / "purchases.csv"))
     config = settings.check(params, "test")
-    train.run(config, Execution(jobs=1, quiet=True), folder / "artifacts")
+    train.run(config, Execution(jobs=1, quiet=True, no_store=True), folder / "artifacts")
     return folder / "artifacts"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from stages.lib.errors import SettingsError
@@ -8,7 +10,16 @@ def test_execution_comes_from_flags_then_environment_then_defaults(monkeypatch):
     monkeypatch.setenv("BOOMERANG_JOBS", "3")
     monkeypatch.setenv("BOOMERANG_NUM_WORKERS", "1")
     execution = Execution.from_environment(num_workers=2, pin_memory=True, jobs=None)
-    assert execution == Execution(jobs=3, num_workers=2, pin_memory=True, prefetch_factor=2, quiet=False)
+    assert (execution.jobs, execution.num_workers, execution.pin_memory) == (3, 2, True)
+    assert (execution.prefetch_factor, execution.quiet) == (2, False)
+
+
+def test_the_store_lies_in_the_project_unless_it_is_put_elsewhere_or_not_wanted(monkeypatch):
+    monkeypatch.delenv("BOOMERANG_NO_STORE")
+    assert Execution.from_environment(Path("project")).store_dir == Path("project/.cache/members")
+    monkeypatch.setenv("BOOMERANG_STORE", "elsewhere")
+    assert Execution.from_environment(Path("project")).store_dir == Path("elsewhere")
+    assert Execution.from_environment(no_store=True).store_dir is None
 
 
 def test_bad_environment_is_refused(monkeypatch):

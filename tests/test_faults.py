@@ -56,13 +56,15 @@ def runs(tmp_path_factory):
     purchases = write_purchases(folder / "purchases.csv", 60)
 
     def run(out, seed=1, lengths=(2,)):
+        """Into `out`, with a member store beside it."""
         from conftest import SMALL_PARAMS
 
         params = {section: dict(values) for section, values in SMALL_PARAMS.items()}
         params["prepare"]["data_path"] = str(purchases)
         params["sequences"]["seq_lengths"] = list(lengths)
         params["train"] |= {"seed": seed, "epochs": 1, "hidden_size": 2, "batch_size": 64}
-        train.run(settings.check(params, "test"), Execution(jobs=1, quiet=True), out)
+        execution = Execution(jobs=1, quiet=True, store=out.with_name(f"{out.name}-store"))
+        train.run(settings.check(params, "test"), execution, out)
 
     run(folder / "old", seed=0, lengths=(2, 3))
     run(folder / "new")
@@ -112,7 +114,7 @@ def test_no_fault_at_any_call_loses_the_earlier_artifacts(runs, tmp_path, monkey
             try:
                 run(folder)
             except OSError as error:
-                os._exit(10 if str(folder) in str(error) and not list(folder.rglob("*.tmp")) else 20)
+                os._exit(10 if str(folder) in str(error) and not list(tmp_path.rglob("*.tmp")) else 20)
             except BaseException:
                 os._exit(30)
             os._exit(0)

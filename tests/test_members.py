@@ -1,10 +1,15 @@
 import pytest
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from test_training import SETTINGS, some_windows
 
+from stages.lib import checkpoints
 from stages.lib.errors import TrainingError
 from stages.lib.execution import Execution
+from stages.lib.files import sha256
 from stages.lib.members import train_members
+from stages.lib.store import Entry
+from stages.lib.training import MemberTrainer
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +23,7 @@ def windows_files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference(windows_files):
-    return train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True))
+    return train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
 
 
 def assert_same(members, reference):
@@ -31,8 +36,8 @@ def assert_same(members, reference):
 @pytest.mark.parametrize(
     "execution",
     [
-        Execution(jobs=3, quiet=True),
-        Execution(jobs=2, num_workers=1, pin_memory=True, prefetch_factor=4, quiet=True),
+        Execution(jobs=3, quiet=True, no_store=True),
+        Execution(jobs=2, num_workers=1, pin_memory=True, prefetch_factor=4, quiet=True, no_store=True),
     ],
 )
 def test_how_members_run_changes_no_byte(windows_files, reference, execution):
@@ -40,12 +45,12 @@ def test_how_members_run_changes_no_byte(windows_files, reference, execution):
 
 
 def test_a_member_is_the_same_without_the_others(windows_files, reference):
-    alone = train_members({3: windows_files[3]}, "time", SETTINGS, Execution(jobs=1, quiet=True))
+    alone = train_members({3: windows_files[3]}, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
     assert_same(alone, reference[1:2])
 
 
 def test_every_epoch_of_every_member_is_a_line_on_stderr(windows_files, capsys):
-    members = train_members(windows_files, "time", SETTINGS, Execution(jobs=2))
+    members = train_members(windows_files, "time", SETTINGS, Execution(jobs=2, no_store=True))
     out, err = capsys.readouterr()
     assert out == ""
     best = members[0].history[1]
@@ -58,11 +63,117 @@ def test_every_epoch_of_every_member_is_a_line_on_stderr(windows_files, capsys):
 
 
 def test_quiet_prints_nothing(windows_files, capsys):
-    train_members({2: windows_files[2]}, "time", SETTINGS, Execution(jobs=1, quiet=True))
+    train_members({2: windows_files[2]}, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_precision_that_cannot_run_is_refused_before_training(windows_files, capsys):
     with pytest.raises(TrainingError, match="fp16"):
-        train_members(windows_files, "time", SETTINGS.model_copy(update={"precision": "fp16"}), Execution(jobs=1))
+        train_members(
+            windows_files, "time", SETTINGS.model_copy(update={"precision": "fp16"}), Execution(jobs=1, no_store=True)
+        )
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The (L, epoch) of every epoch that is trained in this process."""
+    trained = []
+    run_epoch = MemberTrainer.run_epoch
+
+    def count(trainer):
+        epoch = run_epoch(trainer)
+        trained.append((epoch.seq_length, epoch.epoch))
+        return epoch
+
+    monkeypatch.setattr(MemberTrainer, "run_epoch", count)
+    return trained
+
+
+@pytest.fixture
+def execution(tmp_path):
+    return Execution(jobs=1, quiet=True, store=tmp_path / "store")
+
+
+def test_another_length_trains_alone_and_one_less_trains_none(windows_files, reference, execution, counted):
+    two = {length: windows_files[length] for length in (2, 5)}
+    train_members(two, "time", SETTINGS, execution)
+    counted.clear()
+    assert_same(train_members(windows_files, "time", SETTINGS, execution), reference)
+    assert counted == [(3, 1), (3, 2), (3, 3)]
+    counted.clear()
+    assert_same(train_members({2: windows_files[2]}, "time", SETTINGS, execution), reference[:1])
+    assert counted == []
+
+
+class Stopped(BaseException):
+    """Ends a run where no code of ours can tidy up."""
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 3])
+@pytest.mark.parametrize("changes", [{}, {"lr_schedule": "cosine", "early_stopping_patience": 1}])
+def test_a_stopped_run_goes_on_after_the_last_finished_epoch(
+    windows_files, execution, counted, monkeypatch, n_epochs, changes
+):
+    settings = SETTINGS.model_copy(update=changes)
+    files = {3: windows_files[3]}
+    expected = train_members(files, "time", settings, Execution(jobs=1, quiet=True, no_store=True))
+    counted.clear()
+    write = Entry.write
+
+    def write_and_stop(entry, checkpoint):
+        write(entry, checkpoint)
+        if len(counted) == n_epochs:
+            raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Entry, "write", write_and_stop)
+        with pytest.raises(Stopped):
+            train_members(files, "time", settings, execution)
+    assert_same(train_members(files, "time", settings, execution), expected)
+    assert counted == [(3, epoch.epoch) for epoch in expected[0].history]
+
+
+def damage(content, how):
+    if how == "flipped bit":
+        return content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
+    if how == "truncated":
+        return content[: len(content) // 2]
+    if how == "of another member":
+        other = MemberTrainer(some_windows(4), "time", SETTINGS, Execution(jobs=1))
+        other.run_epoch()
+        content = checkpoints.save(other)
+    else:
+        content = how
+    return sha256(content).encode() + b"\n" + content
+
+
+@pytest.mark.parametrize("how", ["flipped bit", "truncated", "of another member", b"", b"no checkpoint"])
+def test_a_damaged_entry_is_dropped_with_a_warning_and_made_again(
+    windows_files, reference, execution, counted, capsys, how
+):
+    files = {2: windows_files[2]}
+    train_members(files, "time", SETTINGS, execution)
+    (path,) = execution.store.glob("*/checkpoint")
+    path.write_bytes(damage(path.read_bytes(), how))
+    counted.clear()
+    assert_same(train_members(files, "time", SETTINGS, execution), reference[:1])
+    assert counted == [(2, 1), (2, 2), (2, 3)]
+    assert capsys.readouterr().err.startswith("warning: member store: ")
+
+
+def test_what_an_earlier_run_trained_is_said(windows_files, tmp_path, capsys):
+    execution = Execution(jobs=1, store=tmp_path)
+    train_members({2: windows_files[2]}, "time", SETTINGS, execution)
+    assert len(capsys.readouterr().err.splitlines()) == 3
+    train_members({2: windows_files[2]}, "time", SETTINGS, execution)
+    assert capsys.readouterr().err == "time   L=2   3 of 3 epochs taken from the store\n"
+
+
+def test_a_killed_worker_is_told_from_an_error_of_ours(windows_files, tmp_path, monkeypatch):
+    def lose_a_worker(*arguments, **options):
+        return lambda tasks: (_ for _ in ()).throw(TerminatedWorkerError("killed"))
+
+    monkeypatch.setattr("stages.lib.members.joblib.Parallel", lose_a_worker)
+    with pytest.raises(TrainingError, match="the same command goes on after the last finished epoch"):
+        train_members(windows_files, "time", SETTINGS, Execution(jobs=2, quiet=True, store=tmp_path))

@@ -41,6 +41,8 @@ TRAIN_CHANGES = {
     "hidden_size": 8,
     "num_layers": 2,
     "grad_accum_steps": 2,
+    "early_stopping_patience": 1,
+    "lr_schedule": "cosine",
     "precision": "bf16",
     "use_gpu": True,
 }

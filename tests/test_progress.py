@@ -1,15 +1,14 @@
 import io
+import json
 
-from stages.lib import progress
+import pytest
 
-FIGURES = {
-    "ensemble": "simple",
-    "seq_length": 12,
-    "epoch": 3,
-    "train_loss": 0.43214,
-    "val_loss": 0.5,
-    "val_accuracy": 0.75,
-}
+from stages.lib.progress import HistoryWriter, Row, show_members
+from stages.lib.training import Epoch
+
+
+def epochs(first, last):
+    return [Epoch("simple", 12, number, 0.43214, 0.5, 0.75) for number in range(first, last + 1)]
 
 
 class Terminal(io.StringIO):
@@ -17,19 +16,78 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_on_a_terminal_there_are_lines_and_a_bar(monkeypatch):
+@pytest.fixture
+def row(tmp_path):
+    return Row("simple", 12, 4, tmp_path / "history.jsonl")
+
+
+def test_elsewhere_there_is_a_line_per_epoch(row, capsys):
+    with show_members([row], quiet=False) as run:
+        history = HistoryWriter(row.path, run, [])
+        history.add(*epochs(1, 1))
+        history.add(*epochs(2, 2))
+    assert capsys.readouterr().err.splitlines() == [
+        "simple L=12  epoch 1   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
+        "simple L=12  epoch 2   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
+    ]
+
+
+def test_epochs_of_an_earlier_run_are_counted_and_not_shown_again(row, capsys):
+    with show_members([row], quiet=False) as run:
+        HistoryWriter(row.path, run, epochs(1, 3)).add(*epochs(4, 4))
+    assert capsys.readouterr().err.splitlines() == [
+        "simple L=12  3 of 4 epochs taken from the store",
+        "simple L=12  epoch 4   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
+    ]
+
+
+def test_what_another_run_wrote_is_left_aside(row, capsys):
+    HistoryWriter(row.path, "another", []).add(*epochs(1, 1))
+    with show_members([row], quiet=False):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_line_that_is_not_whole_yet_is_read_later(row):
+    HistoryWriter(row.path, "run", [])
+    line = (
+        json.dumps(
+            {"ensemble": "simple", "seq_length": 12, "epoch": 1}
+            | dict.fromkeys(("train_loss", "val_loss", "val_accuracy", "seconds"), 1.0)
+        )
+        + "\n"
+    )
+    with row.path.open("a") as file:
+        file.write(line[:20])
+        file.flush()
+        assert row.follow("run") == []
+        file.write(line[20:])
+    assert len(row.follow("run")) == 1
+
+
+def test_on_a_terminal_there_is_a_table_with_a_row_per_member(row, monkeypatch, tmp_path):
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with progress.show_epochs(2, quiet=False) as path:
-        progress.report_epoch(path, FIGURES)
-        progress.report_epoch(path, FIGURES | {"epoch": 4})
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    waiting = Row("simple", 24, 4, tmp_path / "none.jsonl")
+    with show_members([row, waiting], quiet=False) as run:
+        HistoryWriter(row.path, run, []).add(*epochs(1, 1))
     shown = terminal.getvalue()
-    assert "simple L=12  epoch 3   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500" in shown
-    assert "2/2" in shown
+    assert "ensemble" in shown
+    assert "0.4321" in shown
+    assert "1/4" in shown
+    assert "0/4" in shown
+    assert "epoch 1 " not in shown
 
 
-def test_elsewhere_there_are_lines_and_no_bar(capsys):
-    with progress.show_epochs(2, quiet=False) as path:
-        progress.report_epoch(path, FIGURES)
-    err = capsys.readouterr().err
-    assert err == "simple L=12  epoch 3   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500\n"
+def test_time_left_is_that_of_the_epochs_this_run_trained(row):
+    row.n_done, figures = 1, {"train_loss": 0.5, "val_loss": 0.5, "val_accuracy": 0.5}
+    row.epochs = [figures | {"epoch": 1}, figures | {"epoch": 2, "seconds": 40.0}]
+    assert row.cells()[-1] == "1:20"
+
+
+def test_quiet_shows_nothing(row, capsys):
+    with show_members([row], quiet=True) as run:
+        HistoryWriter(row.path, run, []).add(*epochs(1, 1))
+    assert capsys.readouterr() == ("", "")

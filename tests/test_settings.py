@@ -17,6 +17,8 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
         "hidden_size": 64,
         "num_layers": 2,
         "grad_accum_steps": 1,
+        "early_stopping_patience": 0,
+        "lr_schedule": "constant",
         "precision": "fp32",
         "use_gpu": False,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from benchmarks import kills
 from conftest import ROOT, wait_until_ended, write_purchases
 
 import train
@@ -32,11 +33,15 @@ FLAGS = [
     "pin_memory",
     "prefetch_factor",
     "grad_accum_steps",
+    "early_stopping_patience",
+    "lr_schedule",
     "seq_lengths",
     "artifacts_dir",
     "seed",
     "version",
     "quiet",
+    "store",
+    "no_store",
     "debug",
     "number_transform",
     "datetime_format",
@@ -214,6 +219,31 @@ def test_kill_9_ends_workers_too_and_the_next_run_clears_up(long_run, small, tmp
     wait_until_ended(workers)
     assert run(*small, "--artifacts_dir", "out", cwd=tmp_path).returncode == 0
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == [".lock"]
+
+
+@pytest.mark.parametrize("after", ["epoch 2", "simple L=2   epoch 1"])
+def test_a_run_killed_with_its_workers_is_taken_up_where_it_stopped(small, tmp_path, after):
+    # tests/benchmarks/kills.py does this at twenty random moments.
+    arguments = [*map(str, small), "--epochs", "4", "--jobs", "2"]
+    (tmp_path / "reference").mkdir()
+    expected = kills.finish(arguments, tmp_path / "reference")
+    (tmp_path / "killed").mkdir()
+    with kills.start(arguments, tmp_path / "killed") as process:
+        wait_until(lambda: after in (tmp_path / "killed" / "log").read_text())
+        os.killpg(process.pid, signal.SIGKILL)
+    assert kills.finish(arguments, tmp_path / "killed") == expected
+    epochs = kills.EPOCH.findall((tmp_path / "killed" / "log").read_text())
+    assert len(set(epochs)) == len(epochs) > 2
+
+
+def test_the_store_changes_no_byte(small, tmp_path):
+    for name in ("a", "b"):
+        assert (
+            run(*small, "--artifacts_dir", name, "--store", "store", cwd=tmp_path, BOOMERANG_NO_STORE="").returncode
+            == 0
+        )
+    assert run(*small, "--artifacts_dir", "c", "--no_store", cwd=tmp_path).returncode == 0
+    assert kills.contents(tmp_path / "a") == kills.contents(tmp_path / "b") == kills.contents(tmp_path / "c")
 
 
 def test_a_second_run_into_the_same_folder_is_refused(long_run, small, tmp_path):

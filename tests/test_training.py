@@ -8,7 +8,7 @@ from stages.lib.errors import TrainingError
 from stages.lib.execution import Execution
 from stages.lib.lstm import MemberLSTM
 from stages.lib.settings import TrainSettings
-from stages.lib.training import MemberTrainer, check_precision, choose_device, member_seed
+from stages.lib.training import MemberTrainer, learning_rate, member_seed
 from stages.lib.windows import cut_windows
 
 SETTINGS = TrainSettings(
@@ -19,6 +19,8 @@ SETTINGS = TrainSettings(
     hidden_size=4,
     num_layers=1,
     grad_accum_steps=1,
+    early_stopping_patience=0,
+    lr_schedule="constant",
     precision="fp32",
     use_gpu=False,
 )
@@ -34,7 +36,15 @@ def some_windows(seq_length=3, n_rows=60):
 
 def train(windows=None, **changes):
     windows = some_windows() if windows is None else windows
-    return MemberTrainer(windows, "time", SETTINGS.model_copy(update=changes), EXECUTION).train(lambda epoch: None)
+    trainer = MemberTrainer(windows, "time", SETTINGS.model_copy(update=changes), EXECUTION)
+    while not trainer.finished:
+        trainer.run_epoch()
+    return trainer.result()
+
+
+def part(windows, name):
+    start, end = windows.bounds[name]
+    return windows.inputs[start:end], windows.targets[start:end]
 
 
 def test_training_agrees_with_a_plain_loop():
@@ -46,12 +56,12 @@ def test_training_agrees_with_a_plain_loop():
     model = MemberLSTM(2, 4, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     generator = torch.Generator().manual_seed(seed)
-    train_set, val_set = windows.part("train"), windows.part("val")
+    (train_inputs, train_targets), (val_inputs, val_targets) = part(windows, "train"), part(windows, "val")
     for epoch in trained.history:
         total = 0.0
-        for batch in torch.randperm(len(train_set), generator=generator).split(8):
-            samples = [train_set.inputs[index] for index in batch]
-            targets = torch.stack([train_set.targets[index] for index in batch])
+        for batch in torch.randperm(len(train_targets), generator=generator).split(8):
+            samples = [train_inputs[index] for index in batch]
+            targets = torch.stack([train_targets[index] for index in batch])
             probabilities = torch.sigmoid(model(torch.stack(samples)))
             loss = torch.nn.BCELoss()(probabilities, targets)
             optimizer.zero_grad()
@@ -59,14 +69,10 @@ def test_training_agrees_with_a_plain_loop():
             optimizer.step()
             total += loss.item() * len(batch)
         with torch.no_grad():
-            logits = model(val_set.inputs)
-        assert epoch.train_loss == pytest.approx(total / len(train_set), rel=1e-4)
-        assert epoch.val_loss == pytest.approx(
-            binary_cross_entropy_with_logits(logits, val_set.targets).item(), rel=1e-4
-        )
-        right = [
-            (logit > 0).item() == (target == 1).item() for logit, target in zip(logits, val_set.targets, strict=True)
-        ]
+            logits = model(val_inputs)
+        assert epoch.train_loss == pytest.approx(total / len(train_targets), rel=1e-4)
+        assert epoch.val_loss == pytest.approx(binary_cross_entropy_with_logits(logits, val_targets).item(), rel=1e-4)
+        right = [(logit > 0).item() == (target == 1).item() for logit, target in zip(logits, val_targets, strict=True)]
         assert epoch.val_accuracy == pytest.approx(sum(right) / 10)
 
 
@@ -77,10 +83,10 @@ def test_the_best_epoch_by_validation_loss_is_kept():
     assert best < trained.history[-1].val_loss, "the case must have a best epoch that is not the last"
     model = MemberLSTM(2, 4, 1)
     model.load_state_dict(trained.state)
-    part = windows.part("val")
+    inputs, targets = part(windows, "val")
     with torch.no_grad():
-        logits = model(part.inputs)
-    assert binary_cross_entropy_with_logits(logits, part.targets).item() == pytest.approx(best, rel=1e-5)
+        logits = model(inputs)
+    assert binary_cross_entropy_with_logits(logits, targets).item() == pytest.approx(best, rel=1e-5)
     torch.testing.assert_close(trained.val_logits, logits)
     assert trained.best.val_loss == best
 
@@ -143,23 +149,23 @@ def test_loss_that_is_not_finite_stops_with_the_place():
         train(windows)
 
 
-def test_fp16_on_a_cpu_is_refused_with_the_reason():
-    with pytest.raises(TrainingError, match="fp16 needs a GPU"):
-        check_precision("fp16", torch.device("cpu"))
+def test_a_member_stops_after_epochs_without_a_better_one():
+    trained = train(epochs=40, lr=0.2, early_stopping_patience=3)
+    assert len(trained.history) == trained.best.epoch + 3 < 40
+    whole = train(epochs=40, lr=0.2)
+    assert trained.history == whole.history[: len(trained.history)]
 
 
-def test_a_precision_that_fails_at_the_first_step_is_refused_with_the_reason(monkeypatch):
-    def fail(*arguments, **keywords):
-        raise RuntimeError("could not create a primitive\nmore")
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", [0.1, 0.1, 0.1, 0.1]), ("cosine", [0.1, 0.0853553, 0.05, 0.0146447])],
+)
+def test_the_learning_rate_of_each_epoch(schedule, expected):
+    settings = SETTINGS.model_copy(update={"epochs": 4, "lr": 0.1, "lr_schedule": schedule})
+    assert [learning_rate(settings, epoch) for epoch in (1, 2, 3, 4)] == pytest.approx(expected, abs=1e-7)
 
-    monkeypatch.setattr("stages.lib.training.MemberLSTM.forward", fail)
-    with pytest.raises(TrainingError, match=r"bf16 does not run on cpu here: could not create a primitive$"):
-        check_precision("bf16", torch.device("cpu"))
 
-
-def test_the_gpu_is_used_only_where_asked_for_and_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_device(True).type == "cuda"
-    assert choose_device(False).type == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device(True).type == "cpu"
+def test_the_schedule_reaches_the_optimizer():
+    falling, constant = train(epochs=2, lr_schedule="cosine"), train(epochs=2)
+    assert falling.history[0] == constant.history[0]
+    assert falling.history[1] != constant.history[1]

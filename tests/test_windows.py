@@ -5,11 +5,9 @@ import torch
 
 from stages.lib.errors import ArtifactError
 from stages.lib.windows import (
-    ShuffledBatches,
     cut_windows,
     length_ladder,
     read_windows,
-    shuffled_loader,
     usable_lengths,
 )
 
@@ -34,15 +32,16 @@ def test_windows_agree_with_plain_indexing(seq_length):
 def test_a_window_belongs_to_the_part_of_its_target():
     _, _, windows = cut(3)
     assert windows.bounds == {"train": (0, 3), "val": (3, 5), "test": (5, 7)}
-    assert windows.part("train").targets.tolist() == [0, 1, 1]
-    assert windows.part("val").targets.tolist() == [0, 1]
+    assert windows.targets.tolist() == [0, 1, 1, 0, 1, 0, 1]
     # The first validation window reaches back into the training rows.
-    assert windows.part("val").inputs[0, :, 0].tolist() == [6, 8, 10]
+    assert windows.inputs[3, :, 0].tolist() == [6, 8, 10]
 
 
 def test_every_length_validates_on_the_same_targets():
-    targets = [cut(length)[2].part("val").targets.tolist() for length in (1, 2, 5)]
-    assert targets == [[0, 1]] * 3
+    for length in (1, 2, 5):
+        _, _, windows = cut(length)
+        start, end = windows.bounds["val"]
+        assert windows.targets[start:end].tolist() == [0, 1]
 
 
 def test_a_file_of_windows_grows_with_the_rows_not_with_the_length(tmp_path):
@@ -84,31 +83,6 @@ def test_lengths_that_cannot_be_used_are_named_with_the_reason():
         200: "above max_seq_cap 128",
         50: "needs at least 51 training purchases, there are 50",
     }
-
-
-def test_batches_cover_every_sample_once_in_a_new_order_each_time():
-    batches = ShuffledBatches(10, 4, torch.Generator().manual_seed(0))
-    first, second = list(batches), list(batches)
-    assert [len(batch) for batch in first] == [4, 4, 2]
-    assert len(batches) == 3
-    assert sorted(torch.cat(first).tolist()) == list(range(10))
-    assert torch.cat(first).tolist() != torch.cat(second).tolist()
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_loader_processes_change_no_batch():
-    _, _, windows = cut(2)
-    epochs = []
-    for num_workers in (0, 2):
-        loader = shuffled_loader(
-            windows.part("train"), 3, torch.Generator().manual_seed(5), num_workers, prefetch_factor=4
-        )
-        assert loader.num_workers == num_workers
-        epochs.append([batch for _ in range(2) for batch in loader])
-    assert len(epochs[0]) == 4
-    for (inputs, targets), (other_inputs, other_targets) in zip(*epochs, strict=True):
-        assert torch.equal(inputs, other_inputs)
-        assert torch.equal(targets, other_targets)
 
 
 def damaged_windows():

@@ -1,13 +1,12 @@
 """What training wrote, read back as data from outside: checked before it is believed."""
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, ValidationError, model_validator
 
+from stages.lib import tensors
 from stages.lib.checks import Section, describe_faults, whole
 from stages.lib.errors import ArtifactError
 from stages.lib.files import sha256
@@ -17,8 +16,6 @@ from stages.lib.outputs import read_output
 
 FORMAT_VERSION = 1
 METADATA_FILE = "models_meta.json"
-# What a file of weights holds besides them: names, shapes, zip headers.
-OVERHEAD_BYTES = 1 << 20
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Length = whole(1, 10_000)
@@ -122,35 +119,11 @@ def load_member(content: bytes, name: str, input_size: int, hidden_size: int, nu
     """
     with torch.device("meta"):
         expected = MemberLSTM(input_size, hidden_size, num_layers).state_dict()
-    try:
-        # Compressed, a small file could unpack to more than the memory holds.
-        unpacked = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
-        if unpacked > sum(tensor.nbytes for tensor in expected.values()) + OVERHEAD_BYTES:
-            raise ValueError(f"it unpacks to {unpacked} bytes, more than its tensors need")
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damaged bytes lead it into
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ArtifactError(f"{name} is not a readable state dict: {reason}") from None
-    if not isinstance(state, dict) or set(state) != set(expected):
-        found = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
-        raise ArtifactError(f"{name}: expected the keys {sorted(expected)} (found {str(found)[:200]!r})")
-    for key, tensor in expected.items():
-        found = state[key]
-        described = _describe_tensor(found)
-        if described != _describe_tensor(tensor):
-            raise ArtifactError(f"{name}: {key} must be {_describe_tensor(tensor)} (found {described[:200]})")
-        if not torch.isfinite(found).all():
-            raise ArtifactError(f"{name}: {key} holds a value that is not finite")
+    state = tensors.load(content, name, expected)
+    tensors.check(state, name, expected)
     model = MemberLSTM(input_size, hidden_size, num_layers)
     model.load_state_dict(state)
     return model.eval()
-
-
-def _describe_tensor(value: Any) -> str:
-    """Dtype and shape of a dense tensor, and the type of anything else."""
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
-        return type(value).__name__ + str(getattr(value, "layout", ""))
-    return f"{value.dtype} {tuple(value.shape)}"
 
 
 def read_member(folder: Path, ensemble: str, member: MemberMetadata, sizes: tuple[int, int, int]) -> MemberLSTM:

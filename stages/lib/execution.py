@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from stages.lib.checks import Section, describe_faults, whole
 from stages.lib.errors import SettingsError
+from stages.lib.layout import STORE
 
 
 class Execution(Section):
@@ -25,7 +27,11 @@ class Execution(Section):
     prefetch_factor : int
         Batches fetched ahead per loader process.
     quiet : bool
-        No line per epoch and no bar.
+        No line per epoch and no table.
+    store : Path
+        Folder of the member store.
+    no_store : bool
+        Train every member anew, and keep nothing for another run.
     """
 
     jobs: whole(1, 1024)
@@ -33,17 +39,31 @@ class Execution(Section):
     pin_memory: bool = False
     prefetch_factor: whole(1, 1024) = 2
     quiet: bool = False
+    store: Path = STORE
+    no_store: bool = False
+
+    @property
+    def store_dir(self) -> Path | None:
+        """Folder of the member store, None where there is to be none."""
+        return None if self.no_store else self.store
 
     @classmethod
-    def from_environment(cls, **given: Any) -> "Execution":
+    def from_environment(cls, root: Path = Path(), **given: Any) -> "Execution":
         """Values from `BOOMERANG_JOBS`, `BOOMERANG_NUM_WORKERS` and so on; `given` that are not None come first.
+
+        Parameters
+        ----------
+        root : Path
+            The project's folder, for the default of `store`.
+        **given
+            Fields.
 
         Raises
         ------
         SettingsError
             If a value is not of its field's type or range.
         """
-        found = {"jobs": joblib.cpu_count()}
+        found = {"jobs": joblib.cpu_count(), "store": root / STORE}
         for name in cls.model_fields:
             if text := os.environ.get(f"BOOMERANG_{name.upper()}"):
                 found[name] = text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 # Where the pipeline's outputs lie; only a stage's main and the command lines use it.
 ARTIFACTS = Path("artifacts")
+STORE = Path(".cache/members")
 PARTS = ("train", "val", "test")
 LABELS = {"no": 0, "yes": 1}
 

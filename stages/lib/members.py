@@ -1,17 +1,25 @@
-"""Many members, trained side by side in processes of one thread each."""
+"""Many members, trained side by side in processes of one thread each, each kept in the member store epoch by epoch."""
 
 import os
-from dataclasses import asdict
+import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from stages.lib import checkpoints
+from stages.lib.devices import check_precision, choose_device
+from stages.lib.errors import ArtifactError, TrainingError
 from stages.lib.execution import Execution
-from stages.lib.processes import die_with_parent
-from stages.lib.progress import report_epoch, show_epochs
+from stages.lib.files import read_artifact
+from stages.lib.processes import die_with_parent, keep_freed_memory
+from stages.lib.progress import HistoryWriter, Row, show_members
 from stages.lib.settings import TrainSettings
-from stages.lib.training import MemberTrainer, TrainedMember, check_precision, choose_device
+from stages.lib.store import Entry, entry_name
+from stages.lib.training import MemberTrainer, TrainedMember
 from stages.lib.windows import read_windows
 
 
@@ -19,6 +27,8 @@ def train_members(
     windows_files: dict[int, Path], ensemble: str, settings: TrainSettings, execution: Execution
 ) -> list[TrainedMember]:
     """Train one member per file of windows; neither `execution` nor the order changes a byte of the result.
+
+    A member that the store of `execution` knows is not trained again; one that was interrupted goes on.
 
     Parameters
     ----------
@@ -29,7 +39,7 @@ def train_members(
     settings : TrainSettings
         How each is trained.
     execution : Execution
-        How many run at a time, and what is printed.
+        How many run at a time, what is printed, where the store lies.
 
     Returns
     -------
@@ -39,12 +49,18 @@ def train_members(
     Raises
     ------
     TrainingError
-        If the machine cannot train in the precision that is asked for, or a loss is not finite.
+        If the machine cannot train in the precision that is asked for, a loss is not finite, or a worker is killed.
     """
     check_precision(settings.precision, choose_device(settings.use_gpu))
-    # The longest takes the most time: begun last, it would run alone at the end.
-    longest_first = sorted(windows_files, reverse=True)
-    with show_epochs(len(windows_files) * settings.epochs, execution.quiet) as progress_file:
+    with ExitStack() as stack:
+        # Without a store the entries live as long as the run.
+        store = execution.store_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boomerang-")))
+        entries = {
+            length: Entry(store / entry_name(read_artifact(path), ensemble, length, settings))
+            for length, path in windows_files.items()
+        }
+        rows = [Row(ensemble, length, settings.epochs, entries[length].history_file) for length in sorted(entries)]
+        run = stack.enter_context(show_members(rows, execution.quiet))
         workers = joblib.Parallel(
             n_jobs=min(execution.jobs, len(windows_files)),
             backend="loky",
@@ -52,17 +68,40 @@ def train_members(
             initializer=die_with_parent,
             initargs=(os.getpid(),),
         )
-        trained = workers(
-            joblib.delayed(_train_member)(windows_files[length], ensemble, settings, execution, progress_file)
-            for length in longest_first
-        )
+        # The longest takes the most time: begun last, it would run alone at the end.
+        tasks = [
+            joblib.delayed(_train_member)(windows_files[length], ensemble, settings, execution, entries[length], run)
+            for length in sorted(windows_files, reverse=True)
+        ]
+        try:
+            trained = workers(tasks)
+        except TerminatedWorkerError:
+            raise TrainingError(
+                "a training process was killed, for lack of memory perhaps (fewer --jobs need less): the same command "
+                "goes on after the last finished epoch"
+            ) from None
     return sorted(trained, key=lambda member: member.seq_length)
 
 
 def _train_member(
-    windows_file: Path, ensemble: str, settings: TrainSettings, execution: Execution, progress_file: Path
+    windows_file: Path, ensemble: str, settings: TrainSettings, execution: Execution, entry: Entry, run: str
 ) -> TrainedMember:
     # With a second thread per member two members on two cores wait for each other, up to 100 times as long.
     torch.set_num_threads(1)
-    trainer = MemberTrainer(read_windows(windows_file), ensemble, settings, execution)
-    return trainer.train(lambda epoch: report_epoch(progress_file, asdict(epoch)))
+    keep_freed_memory()
+    windows = read_windows(windows_file)
+    with entry.reserved():
+        trainer = MemberTrainer(windows, ensemble, settings, execution)
+        try:
+            checkpoint = entry.read()
+            if checkpoint is not None:
+                checkpoints.resume(trainer, checkpoint)
+        except ArtifactError as error:
+            print(f"warning: member store: {error}; this member is trained anew", file=sys.stderr)
+            trainer = MemberTrainer(windows, ensemble, settings, execution)
+        history = HistoryWriter(entry.history_file, run, trainer.history)
+        while not trainer.finished:
+            epoch = trainer.run_epoch()
+            entry.write(checkpoints.save(trainer))
+            history.add(epoch)
+    return trainer.result()

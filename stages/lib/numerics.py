@@ -11,6 +11,8 @@ INSTRUCTION_LIMITS = {
 }
 # Without a fixed workspace cuBLAS may choose another algorithm from run to run (NVIDIA's cuBLAS reproducibility notes).
 GPU_SETTINGS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+# Every variable that decides a last bit.
+VARIABLES = (*INSTRUCTION_LIMITS, *GPU_SETTINGS)
 
 
 def fix_environment(precisions: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that needs them."""
+"""What we ask of the system for our processes: to end with their parent, and to keep the memory they reuse."""
 
 import ctypes
 import os
@@ -6,6 +6,8 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+# Parameters of glibc's mallopt.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -26,3 +28,15 @@ def die_with_parent(parent: int | None = None) -> None:
     if os.getppid() != parent:
         # It ended before the request was made.
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next use; with another C library do nothing.
+
+    An LSTM in training takes its workspace anew at every step. glibc hands blocks of that size back to the system and
+    gets them again page by page: 33,000 page faults a step at batch 1024 and L = 24.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

@@ -93,6 +93,8 @@ class TrainSettings(Section):
     hidden_size: whole(1, 4096)
     num_layers: whole(1, 16)
     grad_accum_steps: whole(1, 100_000)
+    early_stopping_patience: whole(0, 100_000)
+    lr_schedule: Literal["constant", "cosine"]
     precision: Literal["fp32", "fp16", "bf16"]
     use_gpu: bool
 

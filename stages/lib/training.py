@@ -1,21 +1,21 @@
-"""Training of one member: epochs, precision, gradient accumulation, the best epoch."""
+"""Training of one member: epochs, learning rate, gradient accumulation, the best epoch."""
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.utils.data import DataLoader
 
+from stages.lib.adam import Adam
+from stages.lib.batches import Batch, WindowDataset, shuffled_loader
+from stages.lib.devices import autocast, choose_device
 from stages.lib.errors import TrainingError
 from stages.lib.execution import Execution
 from stages.lib.lstm import MemberLSTM
 from stages.lib.settings import TrainSettings
-from stages.lib.windows import Windows, shuffled_loader
+from stages.lib.windows import Windows
 
-AUTOCAST_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 VALIDATION_BATCH = 1024
 
 
@@ -55,12 +55,11 @@ class TrainedMember:
     @property
     def best(self) -> Epoch:
         """The first epoch with the lowest validation loss."""
-        return min(self.history, key=lambda epoch: epoch.val_loss)
+        return _best(self.history)
 
 
-def choose_device(use_gpu: bool) -> torch.device:
-    """CUDA when `use_gpu` asks for it and there is one, else the CPU."""
-    return torch.device("cuda" if use_gpu and torch.cuda.is_available() else "cpu")
+def _best(history: list[Epoch]) -> Epoch:
+    return min(history, key=lambda epoch: epoch.val_loss)
 
 
 def member_seed(seed: int, ensemble: str, seq_length: int) -> int:
@@ -69,24 +68,15 @@ def member_seed(seed: int, ensemble: str, seq_length: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def check_precision(precision: str, device: torch.device) -> None:
-    """Run one forward and backward step of a tiny model in `precision`.
+def learning_rate(settings: TrainSettings, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 1.
 
-    Raises
-    ------
-    TrainingError
-        If this machine cannot train in `precision` on `device`, with the reason.
+    `cosine` falls from `lr` towards 0 along half a cosine, ``lr (1 + cos(pi (epoch - 1) / epochs)) / 2``, without
+    restarts (Loshchilov and Hutter 2017, "SGDR"). Computed from the number of the epoch alone, it needs no state.
     """
-    if precision == "fp16" and device.type == "cpu":
-        raise TrainingError("precision fp16 needs a GPU (found none in use): choose fp32 or bf16, or use_gpu on one")
-    try:
-        model = MemberLSTM(1, 4, 1).to(device)
-        with torch.autocast(device.type, AUTOCAST_DTYPES[precision], enabled=precision != "fp32"):
-            loss = model(torch.zeros(2, 3, 1, device=device)).sum()
-        loss.backward()
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise TrainingError(f"precision {precision} does not run on {device.type} here: {reason}") from None
+    if settings.lr_schedule == "constant":
+        return settings.lr
+    return settings.lr * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
 
 
 class MemberTrainer:
@@ -102,13 +92,20 @@ class MemberTrainer:
         How to train.
     execution : Execution
         How batches are loaded.
+
+    Attributes
+    ----------
+    history : list of Epoch
+        The epochs done so far.
     """
 
     def __init__(self, windows: Windows, ensemble: str, settings: TrainSettings, execution: Execution) -> None:
         self.ensemble = ensemble
         self.seq_length = windows.seq_length
         self.settings = settings
-        self.train_set, self.val_set = windows.part("train"), windows.part("val")
+        self.history: list[Epoch] = []
+        self.train_set, val_set = WindowDataset(windows, "train"), WindowDataset(windows, "val")
+        self.val_targets, (self.val_inputs, self.which_val_input) = val_set.targets, val_set.distinct()
         self.device = choose_device(settings.use_gpu)
         if self.device.type == "cuda":
             torch.use_deterministic_algorithms(True)
@@ -117,78 +114,87 @@ class MemberTrainer:
             torch.manual_seed(seed)
             model = MemberLSTM(windows.inputs.shape[2], settings.hidden_size, settings.num_layers)
         self.model = model.to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=True)
+        self.best_state = {name: value.detach().cpu().clone() for name, value in self.model.named_parameters()}
+        self.best_logits = torch.zeros(len(val_set))
+        self.optimizer = Adam(dict(self.model.named_parameters()), settings.lr)
         # Loss scaling keeps small fp16 gradients from vanishing (Micikevicius et al. 2018, "Mixed Precision Training").
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.order = torch.Generator().manual_seed(seed)
         self.loader = shuffled_loader(
             self.train_set,
             settings.batch_size,
-            torch.Generator().manual_seed(seed),
+            self.order,
             execution.num_workers,
             execution.pin_memory and self.device.type == "cuda",
             execution.prefetch_factor,
         )
 
-    def train(self, on_epoch: Callable[[Epoch], None]) -> TrainedMember:
-        """Train all epochs, call `on_epoch` after each, and keep the best by validation loss.
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or `early_stopping_patience` of them went by without a better one."""
+        patience, n_done = self.settings.early_stopping_patience, len(self.history)
+        stalled = patience > 0 and n_done > 0 and n_done - _best(self.history).epoch >= patience
+        return stalled or n_done >= self.settings.epochs
+
+    def run_epoch(self) -> Epoch:
+        """Train and validate one epoch more, and keep it where it is the best so far by validation loss.
 
         Raises
         ------
         TrainingError
             If a loss is NaN or infinite; no model comes of it.
         """
-        history, best_state, best_logits = [], {}, torch.empty(0)
-        best_loss = math.inf
-        for number in range(1, self.settings.epochs + 1):
-            train_loss = self._train_epoch(self.loader)
-            logits = self._validate()
-            targets = self.val_set.targets
-            val_loss = binary_cross_entropy_with_logits(logits, targets).item()
-            val_accuracy = ((logits > 0) == (targets > 0.5)).float().mean().item()
-            epoch = Epoch(self.ensemble, self.seq_length, number, train_loss, val_loss, val_accuracy)
-            if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
-                raise TrainingError(
-                    f"{self.ensemble} L={self.seq_length} epoch {number}: loss is not finite "
-                    f"(train {train_loss}, validation {val_loss}): lower lr, or precision fp32"
-                )
-            if val_loss < best_loss:
-                best_loss, best_logits = val_loss, logits
-                best_state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
-            history.append(epoch)
-            on_epoch(epoch)
-        return TrainedMember(self.seq_length, best_state, history, best_logits)
+        number = len(self.history) + 1
+        self.optimizer.lr = learning_rate(self.settings, number)
+        train_loss = self._train_epoch()
+        logits = self._validate()
+        val_loss = binary_cross_entropy_with_logits(logits, self.val_targets).item()
+        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+            raise TrainingError(
+                f"{self.ensemble} L={self.seq_length} epoch {number}: loss is not finite "
+                f"(train {train_loss}, validation {val_loss}): lower lr, or precision fp32"
+            )
+        val_accuracy = ((logits > 0) == (self.val_targets > 0.5)).float().mean().item()
+        self.history.append(Epoch(self.ensemble, self.seq_length, number, train_loss, val_loss, val_accuracy))
+        if _best(self.history).epoch == number:
+            self.best_logits = logits
+            self.best_state = {name: value.detach().cpu().clone() for name, value in self.model.named_parameters()}
+        return self.history[-1]
 
-    def _train_epoch(self, loader: DataLoader) -> float:
+    def result(self) -> TrainedMember:
+        """What the epochs so far came to."""
+        return TrainedMember(self.seq_length, self.best_state, self.history, self.best_logits)
+
+    def _train_epoch(self) -> float:
         """One pass over the training windows; the mean loss per window, each with the weights it was met with."""
         self.model.train()
         steps, batch_size, n_left = self.settings.grad_accum_steps, self.settings.batch_size, len(self.train_set)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for index, (inputs, targets) in enumerate(loader):
+        for index, batch in enumerate(self.loader):
             if index % steps == 0:
                 # Each sample of a group weighs the same, also in the last group, which may be smaller.
                 n_group = min(steps * batch_size, n_left)
-                self.optimizer.zero_grad(set_to_none=True)
-            inputs, targets = (tensor.to(self.device, non_blocking=True) for tensor in (inputs, targets))
-            loss = self._loss_sum(inputs, targets)
+                self.optimizer.zero_grad()
+            loss = self._loss_sum(Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch)))
             self.scaler.scale(loss / n_group).backward()
             total += loss.detach()
-            n_left -= len(targets)
+            n_left -= min(batch_size, n_left)
             if (index + 1) % steps == 0 or n_left == 0:
                 self.scaler.step(self.optimizer)
                 self.scaler.update()
         return total.item() / len(self.train_set)
 
-    def _loss_sum(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return binary_cross_entropy_with_logits(self._logits(inputs), targets, reduction="sum")
+    def _loss_sum(self, batch: Batch) -> torch.Tensor:
+        logits = self._logits(batch.inputs)
+        return binary_cross_entropy_with_logits(logits, batch.targets, weight=batch.counts, reduction="sum")
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        precision = self.settings.precision
-        with torch.autocast(self.device.type, AUTOCAST_DTYPES[precision], enabled=precision != "fp32"):
+        with autocast(self.device, self.settings.precision):
             return self.model(inputs).float()
 
     def _validate(self) -> torch.Tensor:
         """Logits of shape (n_val,) for the windows of `val`, in time order, on the CPU."""
         self.model.eval()
         with torch.inference_mode():
-            batches = [self._logits(inputs.to(self.device)) for inputs in self.val_set.inputs.split(VALIDATION_BATCH)]
-        return torch.cat(batches).cpu()
+            batches = [self._logits(inputs.to(self.device)) for inputs in self.val_inputs.split(VALIDATION_BATCH)]
+            return torch.cat(batches).cpu()[self.which_val_input]

@@ -1,12 +1,11 @@
 """Windows: L consecutive purchases and, as target, whether the purchase right after them was returned."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
 
+from stages.lib import tensors
 from stages.lib.errors import ArtifactError
 from stages.lib.layout import PARTS
 
@@ -61,17 +60,10 @@ class Windows:
         """Purchases a window holds."""
         return self.inputs.shape[1]
 
-    def part(self, name: str) -> "WindowDataset":
-        """The windows of one part."""
-        start, end = self.bounds[name]
-        return WindowDataset(self.inputs[start:end], self.targets[start:end])
-
     def to_bytes(self) -> bytes:
         """The content of a file for `read_windows`; it grows with the rows, not with rows times L."""
-        # torch.save keeps the storage under a view once, and puts a file's name into the bytes: hence the buffer.
-        buffer = io.BytesIO()
-        torch.save({"inputs": self.inputs, "targets": self.targets, "bounds": self.bounds}, buffer)
-        return buffer.getvalue()
+        # The storage under a view is saved once.
+        return tensors.save({"inputs": self.inputs, "targets": self.targets, "bounds": self.bounds})
 
 
 def cut_windows(stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, int], seq_length: int) -> Windows:
@@ -120,70 +112,3 @@ def read_windows(path: Path) -> Windows:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ArtifactError(f"{path} does not hold windows: {reason}") from None
     return windows
-
-
-class WindowDataset(Dataset):
-    """Windows that are fetched a batch at a time: indexing with a tensor of indices is one gather."""
-
-    def __init__(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-        self.inputs = inputs
-        self.targets = targets
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs of shape (batch, L, n_features) and targets of shape (batch,) for a 1-D tensor of indices."""
-        return self.inputs[indices], self.targets[indices]
-
-
-class ShuffledBatches(Sampler[torch.Tensor]):
-    """Index tensors of `batch_size` that cover 0 to n_samples - 1 once, in a new random order at each iteration."""
-
-    def __init__(self, n_samples: int, batch_size: int, generator: torch.Generator) -> None:
-        self.n_samples = n_samples
-        self.batch_size = batch_size
-        self.generator = generator
-
-    def __len__(self) -> int:
-        return -(-self.n_samples // self.batch_size)
-
-    def __iter__(self):
-        # The whole order is drawn at once, so loader processes that fetch ahead draw nothing more.
-        yield from torch.randperm(self.n_samples, generator=self.generator).split(self.batch_size)
-
-
-def shuffled_loader(
-    dataset: WindowDataset,
-    batch_size: int,
-    generator: torch.Generator,
-    num_workers: int = 0,
-    pin_memory: bool = False,
-    prefetch_factor: int = 2,
-) -> DataLoader:
-    """A loader of shuffled batches; `num_workers`, `pin_memory` and `prefetch_factor` change no batch.
-
-    Parameters
-    ----------
-    generator : Generator
-        Draws the order of each epoch.
-    num_workers : int
-        Processes that gather batches; 0 gathers in this one.
-    pin_memory : bool
-        Put batches into page-locked memory, for a faster way to the GPU.
-    prefetch_factor : int
-        Batches each process fetches ahead.
-    """
-    return DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=ShuffledBatches(len(dataset), batch_size, generator),
-        num_workers=num_workers,
-        # Forked, the processes share the memory-mapped windows; joblib's workers would start them its own way.
-        multiprocessing_context="fork" if num_workers else None,
-        pin_memory=pin_memory,
-        prefetch_factor=prefetch_factor if num_workers else None,
-        persistent_workers=num_workers > 0,
-        # The loader draws a seed for its workers at each iteration: not from the generator that orders the batches.
-        generator=torch.Generator().manual_seed(0),
-    )

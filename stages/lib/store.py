@@ -1,0 +1,102 @@
+"""The member store: how far each member's training has come, filed under what it was computed from.
+
+An entry is a folder named by the SHA-256 of everything that determines the member. It holds `checkpoint`, replaced
+after every epoch, and `history.jsonl`, for people and for the progress display. Nothing in it is needed by anyone but
+the next run, so the store can be deleted at any time.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import numpy as np
+import torch
+
+from stages.lib import adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows
+from stages.lib.errors import ArtifactError
+from stages.lib.files import sha256, write_atomic
+from stages.lib.settings import TrainSettings
+
+# The modules whose code decides what a member becomes.
+SOURCES = (adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows)
+
+
+def entry_name(windows_content: bytes, ensemble: str, seq_length: int, settings: TrainSettings) -> str:
+    """The SHA-256 of everything that determines a member: inputs, settings, code, libraries, machine.
+
+    Parameters
+    ----------
+    windows_content : bytes
+        The file of its windows.
+    ensemble : str
+        Which ensemble it belongs to.
+    seq_length : int
+        L.
+    settings : TrainSettings
+        How it is trained.
+    """
+    device = devices.choose_device(settings.use_gpu)
+    determined_by = {
+        "windows": sha256(windows_content),
+        "ensemble": ensemble,
+        "seq_length": seq_length,
+        "settings": settings.model_dump(exclude={"use_gpu"}),
+        "sources": {module.__name__: sha256(Path(module.__file__).read_bytes()) for module in SOURCES},
+        "libraries": {"torch": torch.__version__, "numpy": np.__version__},
+        "environment": {name: os.environ.get(name) for name in numerics.VARIABLES},
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
+    return sha256(json.dumps(determined_by, sort_keys=True).encode())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the store holds of one member.
+
+    Attributes
+    ----------
+    folder : Path
+        Where; made when it is first written to.
+    """
+
+    folder: Path
+
+    @property
+    def history_file(self) -> Path:
+        """The figures of each epoch, a line of JSON each; `stages.lib.progress` writes and reads it."""
+        return self.folder / "history.jsonl"
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keep other runs of the same member waiting: when it is their turn they find it done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.folder / ".lock"):
+            for left_over in self.folder.glob(".*.tmp"):
+                left_over.unlink()
+            yield
+
+    def read(self) -> bytes | None:
+        """The last checkpoint, None where there is none.
+
+        Raises
+        ------
+        ArtifactError
+            If it is not what was written, bit for bit.
+        """
+        path = self.folder / "checkpoint"
+        try:
+            digest, _, checkpoint = path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        if digest.decode("ascii", "replace") != sha256(checkpoint):
+            raise ArtifactError(f"{path}: its SHA-256 differs")
+        return checkpoint
+
+    def write(self, checkpoint: bytes) -> None:
+        """Put `checkpoint` in place of the last one."""
+        write_atomic(self.folder / "checkpoint", sha256(checkpoint).encode() + b"\n" + checkpoint)

@@ -1,0 +1,66 @@
+"""Saved tensors from outside: read as data, and checked against what is expected before they are believed."""
+
+import io
+import zipfile
+from typing import Any
+
+import torch
+
+from stages.lib.errors import ArtifactError
+
+# What a file holds besides its tensors: names, shapes, zip headers.
+OVERHEAD_BYTES = 1 << 20
+
+
+def save(content: Any) -> bytes:
+    """The bytes of a file for `load`; the same content gives the same bytes."""
+    # torch.save puts a file's name into the bytes: hence the buffer.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def load(content: bytes, name: str, expected: dict[str, torch.Tensor]) -> Any:
+    """What the bytes of `save` hold, on the CPU; nothing is unpickled but tensors and plain values.
+
+    Raises
+    ------
+    ArtifactError
+        If the bytes are damaged, hold anything else, or unpack to far more than tensors like `expected`.
+    """
+    try:
+        # Compressed, a small file could unpack to more than the memory holds.
+        unpacked = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
+        if unpacked > sum(tensor.nbytes for tensor in expected.values()) + OVERHEAD_BYTES:
+            raise ValueError(f"it unpacks to {unpacked} bytes, more than its tensors need")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the damaged bytes lead it into
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArtifactError(f"{name} is not a readable state dict: {reason}") from None
+
+
+def check(state: Any, name: str, expected: dict[str, torch.Tensor]) -> None:
+    """Refuse anything but dense, finite tensors of the keys, shapes and dtypes of `expected`, on whatever device.
+
+    Raises
+    ------
+    ArtifactError
+        With the key, what it must be and what was found.
+    """
+    if not isinstance(state, dict) or set(state) != set(expected):
+        found = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
+        raise ArtifactError(f"{name}: expected the keys {sorted(expected)} (found {str(found)[:200]!r})")
+    for key, tensor in expected.items():
+        found = state[key]
+        described = _describe(found)
+        if described != _describe(tensor):
+            raise ArtifactError(f"{name}: {key} must be {_describe(tensor)} (found {described[:200]})")
+        if not torch.isfinite(found).all():
+            raise ArtifactError(f"{name}: {key} holds a value that is not finite")
+
+
+def _describe(value: Any) -> str:
+    """Dtype and shape of a dense tensor, and the type of anything else."""
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+        return type(value).__name__ + str(getattr(value, "layout", ""))
+    return f"{value.dtype} {tuple(value.shape)}"

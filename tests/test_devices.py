@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from stages.lib.devices import check_precision, choose_device
+from stages.lib.errors import TrainingError
+
+
+def test_fp16_on_a_cpu_is_refused_with_the_reason():
+    with pytest.raises(TrainingError, match="fp16 needs a GPU"):
+        check_precision("fp16", torch.device("cpu"))
+
+
+def test_a_precision_that_fails_at_the_first_step_is_refused_with_the_reason(monkeypatch):
+    def fail(*arguments, **keywords):
+        raise RuntimeError("could not create a primitive\nmore")
+
+    monkeypatch.setattr("stages.lib.devices.MemberLSTM.forward", fail)
+    with pytest.raises(TrainingError, match=r"bf16 does not run on cpu here: could not create a primitive$"):
+        check_precision("bf16", torch.device("cpu"))
+
+
+def test_the_gpu_is_used_only_where_asked_for_and_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device(True).type == "cuda"
+    assert choose_device(False).type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device(True).type == "cpu"

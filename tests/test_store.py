@@ -1,0 +1,126 @@
+import ast
+import threading
+from pathlib import Path
+
+import pytest
+from test_training import SETTINGS
+
+from stages.lib import numerics, store, training
+from stages.lib.errors import ArtifactError
+from stages.lib.store import SOURCES, Entry, entry_name
+
+# Imported by what trains, but what they say reaches a member through its settings alone, or not at all.
+OTHERS = {"errors", "execution", "settings", "layout"}
+
+OTHER_SETTINGS = {
+    "seed": 1,
+    "epochs": 4,
+    "batch_size": 9,
+    "lr": 0.02,
+    "hidden_size": 5,
+    "num_layers": 2,
+    "grad_accum_steps": 2,
+    "early_stopping_patience": 1,
+    "lr_schedule": "cosine",
+    "precision": "bf16",
+}
+
+
+def name(content=b"windows", ensemble="time", seq_length=3, **changes):
+    return entry_name(content, ensemble, seq_length, SETTINGS.model_copy(update=changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"content": b"others"},
+        {"ensemble": "simple"},
+        {"seq_length": 4},
+        *({key: value} for key, value in OTHER_SETTINGS.items()),
+    ],
+)
+def test_whatever_determines_a_member_changes_its_name(changes):
+    assert name(**changes) != name()
+
+
+def test_every_setting_but_the_wish_for_a_gpu_is_tried_above():
+    assert {*OTHER_SETTINGS, "use_gpu"} == set(type(SETTINGS).model_fields)
+
+
+def test_asking_for_a_gpu_that_is_not_there_changes_no_name(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert name(use_gpu=True) == name()
+
+
+@pytest.mark.parametrize("variable", numerics.VARIABLES)
+def test_the_numeric_environment_changes_the_name(monkeypatch, variable):
+    before = name()
+    monkeypatch.setenv(variable, "other")
+    assert name() != before
+
+
+def test_versions_and_sources_change_the_name(monkeypatch, tmp_path):
+    names = {name()}
+    with monkeypatch.context() as patch:
+        patch.setattr(store.torch, "__version__", "0")
+        names.add(name())
+    with monkeypatch.context() as patch:
+        patch.setattr(store.np, "__version__", "0")
+        names.add(name())
+    changed = tmp_path / "training.py"
+    changed.write_text("# changed")
+    monkeypatch.setattr(training, "__file__", str(changed))
+    names.add(name())
+    assert len(names) == 4
+
+
+def test_every_module_that_trains_is_among_the_sources():
+    sources = {module.__name__.rpartition(".")[2] for module in SOURCES}
+    for module in SOURCES:
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "stages.lib":
+                imported = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module.startswith("stages.lib."):
+                imported = {node.module.rpartition(".")[2]}
+            else:
+                continue
+            assert imported <= sources | OTHERS
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    entry = Entry(tmp_path / "entry")
+    assert entry.read() is None
+    with entry.reserved():
+        entry.write(b"first")
+        entry.write(b"second\nline")
+        assert entry.read() == b"second\nline"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"no hash\nfirst", b"\xff" * 80, b"first"])
+def test_what_is_not_as_it_was_written_is_refused(tmp_path, content):
+    (tmp_path / "checkpoint").write_bytes(content)
+    with pytest.raises(ArtifactError, match="its SHA-256 differs"):
+        Entry(tmp_path).read()
+
+
+def test_a_second_run_of_the_same_member_waits_and_finds_it_done(tmp_path):
+    entry, found = Entry(tmp_path), []
+
+    def wait_and_read():
+        with entry.reserved():
+            found.append(entry.read())
+
+    with entry.reserved():
+        second = threading.Thread(target=wait_and_read)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+        entry.write(b"done")
+    second.join(10)
+    assert found == [b"done"]
+
+
+def test_what_a_killed_write_left_is_cleared(tmp_path):
+    (tmp_path / ".checkpoint.abc.tmp").write_bytes(b"half")
+    with Entry(tmp_path).reserved():
+        assert list(tmp_path.glob("*.tmp")) == []
