@@ -1,5 +1,10 @@
 """Predict from the command line whether the next purchase will come back."""
 
+if __name__ == "__main__":
+    from stages.lib.processes import begin
+
+    begin()
+
 import argparse
 import json
 import sys
@@ -121,9 +126,8 @@ def format_prediction(prediction: dict, name: str, label: str, n_history: int, a
 
 def main(arguments: list[str]) -> None:
     """Read the flags, predict, print."""
-    flags = build_parser().parse_args(arguments)
-    with exit_on_error(flags.debug):
-        print(predict(flags))
+    with exit_on_error("--debug" in arguments):
+        print(predict(build_parser().parse_args(arguments)))
 
 
 if __name__ == "__main__":

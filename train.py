@@ -4,6 +4,11 @@ The flags are settings of `params.yaml`; what is not given keeps the value that 
 pipeline run in their order and write into `--artifacts_dir` what `dvc repro` writes into `artifacts/`.
 """
 
+if __name__ == "__main__":
+    from stages.lib.processes import begin
+
+    begin()
+
 import argparse
 import re
 import signal
@@ -14,8 +19,8 @@ from typing import Any
 from stages.lib import numerics, settings
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.execution import Execution
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, STORE
-from stages.lib.outputs import replacing
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, STORE
+from stages.lib.outputs import LOCK_FILE, replacing
 from stages.lib.processes import die_with_parent
 from stages.lib.yaml_file import read_yaml
 
@@ -159,6 +164,7 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
     for ensemble in ENSEMBLES:
         training = config.training(ensemble)
         check_precision(training.precision, choose_device(training.use_gpu))
+    _check_is_ours(artifacts_dir)
     with replacing(artifacts_dir) as new:
         prepare(Path(config.prepare.data_path), new / "prepared", config.prepare)
         sequences(new / "prepared", new / "sequences", config.sequences)
@@ -166,6 +172,16 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
             train(ensemble, new / "sequences" / ensemble, new / ensemble, config.training(ensemble), execution)
         meta(new / "prepared", new / "sequences", new, new)
     print(describe(read_metadata(artifacts_dir), artifacts_dir))
+
+
+def _check_is_ours(folder: Path) -> None:
+    """Refuse to replace folders that happen to have the names of ours."""
+    theirs = [name for name in OUTPUT_FOLDERS if (folder / name).exists()]
+    if theirs and not (folder / METADATA_FILE).exists() and not (folder / LOCK_FILE).exists():
+        raise SettingsError(
+            f"--artifacts_dir must be a new folder or one of an earlier training: {folder} holds "
+            f"{', '.join(theirs)} and nothing that tells that they are artifacts"
+        )
 
 
 def main(arguments: list[str]) -> None:

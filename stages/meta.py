@@ -1,5 +1,11 @@
 """Stage `meta`: one file that tells a predictor everything about both ensembles, and how they compare to counting."""
 
+if __name__ == "__main__":
+    from stages.lib.processes import begin, die_with_parent
+
+    begin()
+    die_with_parent()
+
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +14,12 @@ from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
 from stages.lib import baselines
-from stages.lib.artifacts import FORMAT_VERSION, METADATA_FILE, load_member
+from stages.lib.artifacts import FORMAT_VERSION, load_member
 from stages.lib.ensemble import combine
 from stages.lib.errors import exit_on_error
 from stages.lib.files import read_artifact, read_json, read_table, sha256, write_json
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, LABELS
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, LABELS, METADATA_FILE
 from stages.lib.outputs import replacing
-from stages.lib.processes import die_with_parent
 
 MARKOV_ORDER = 8
 
@@ -114,7 +119,6 @@ def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, d
 
 def main() -> None:
     """Run the stage."""
-    die_with_parent()
     with replacing(ARTIFACTS) as new:
         meta(ARTIFACTS / "prepared", ARTIFACTS / "sequences", ARTIFACTS, new)
 

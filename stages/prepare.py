@@ -1,5 +1,11 @@
 """Stage `prepare`: the CSV becomes scaled features in three parts."""
 
+if __name__ == "__main__":
+    from stages.lib.processes import begin, die_with_parent
+
+    begin()
+    die_with_parent()
+
 import io
 import sys
 from pathlib import Path
@@ -12,7 +18,6 @@ from stages.lib.features import Scaler, split_parts
 from stages.lib.files import write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, PARTS, SCALED_FEATURES
 from stages.lib.outputs import replacing
-from stages.lib.processes import die_with_parent
 from stages.lib.purchases import read_purchases
 
 
@@ -77,7 +82,6 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().prepare
-    die_with_parent()
     with replacing(ARTIFACTS) as new:
         prepare(Path(config.data_path), new / "prepared", config)
 

@@ -1,5 +1,11 @@
 """Stage `sequences`: prepared purchases become windows, one file per ensemble and sequence length."""
 
+if __name__ == "__main__":
+    from stages.lib.processes import begin, die_with_parent
+
+    begin()
+    die_with_parent()
+
 import math
 import sys
 from pathlib import Path
@@ -11,7 +17,6 @@ from stages.lib.errors import DataError, exit_on_error
 from stages.lib.files import read_table, write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
 from stages.lib.outputs import replacing
-from stages.lib.processes import die_with_parent
 from stages.lib.windows import cut_windows, length_ladder, usable_lengths
 
 
@@ -58,7 +63,6 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().sequences
-    die_with_parent()
     with replacing(ARTIFACTS) as new:
         sequences(ARTIFACTS / "prepared", new / "sequences", config)
 

@@ -1,5 +1,11 @@
 """Stages `train_time` and `train_simple`: windows become the members of one ensemble."""
 
+if __name__ == "__main__":
+    from stages.lib.processes import begin, die_with_parent
+
+    begin()
+    die_with_parent()
+
 import argparse
 import io
 import sys
@@ -14,7 +20,6 @@ from stages.lib.execution import Execution
 from stages.lib.files import write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES
 from stages.lib.outputs import replacing
-from stages.lib.processes import die_with_parent
 
 
 def train(
@@ -87,7 +92,6 @@ def main() -> None:
     ensemble = parser.parse_args().ensemble
     config, execution = settings.load().training(ensemble), Execution.from_environment()
     numerics.fix_environment({config.precision})
-    die_with_parent()
     with replacing(ARTIFACTS) as new:
         train(ensemble, ARTIFACTS / "sequences" / ensemble, new / ensemble, config, execution)
 

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from stages.lib.devices import check_precision, choose_device
-from stages.lib.errors import TrainingError
+from stages.lib.errors import SettingsError
 
 
 def test_fp16_on_a_cpu_is_refused_with_the_reason():
-    with pytest.raises(TrainingError, match="fp16 needs a GPU"):
+    with pytest.raises(SettingsError, match="fp16 needs a GPU"):
         check_precision("fp16", torch.device("cpu"))
 
 
@@ -15,7 +15,7 @@ def test_a_precision_that_fails_at_the_first_step_is_refused_with_the_reason(mon
         raise RuntimeError("could not create a primitive\nmore")
 
     monkeypatch.setattr("stages.lib.devices.MemberLSTM.forward", fail)
-    with pytest.raises(TrainingError, match=r"bf16 does not run on cpu here: could not create a primitive$"):
+    with pytest.raises(SettingsError, match=r"bf16 does not run on cpu here: could not create a primitive$"):
         check_precision("bf16", torch.device("cpu"))
 
 

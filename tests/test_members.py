@@ -4,7 +4,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from test_training import SETTINGS, some_windows
 
 from stages.lib import checkpoints
-from stages.lib.errors import TrainingError
+from stages.lib.errors import SettingsError, TrainingError
 from stages.lib.execution import Execution
 from stages.lib.files import sha256
 from stages.lib.members import train_members
@@ -68,7 +68,7 @@ def test_quiet_prints_nothing(windows_files, capsys):
 
 
 def test_a_precision_that_cannot_run_is_refused_before_training(windows_files, capsys):
-    with pytest.raises(TrainingError, match="fp16"):
+    with pytest.raises(SettingsError, match="fp16"):
         train_members(
             windows_files, "time", SETTINGS.model_copy(update={"precision": "fp16"}), Execution(jobs=1, no_store=True)
         )

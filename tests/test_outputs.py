@@ -60,7 +60,10 @@ def test_a_second_writer_is_refused_and_disturbs_nothing(folder):
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(folder, monkeypatch):
+    (folder / "lost+found").mkdir()
+
     def read_only(dir):
+        assert Path(dir).name != "lost+found", "not one that a run replaces"
         if Path(dir).name == "time":
             raise OSError(30, "Read-only file system", str(dir))
         return Path(os.devnull).open()

@@ -215,6 +215,20 @@ def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
     assert (clone / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
 
 
+def test_a_stage_that_fails_leaves_the_earlier_outputs(finished, tmp_path):
+    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
+    clone = tmp_path / "clone"
+    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished / '.dvc' / 'cache'}\n")
+    run(clone, "dvc", "checkout", "-q")
+    before = (clone / "artifacts" / "prepared" / "purchases.parquet").read_bytes()
+    with (clone / "data" / "purchases.csv").open("a") as file:
+        file.write("2030-01-01,perhaps,1\n")
+    failed = subprocess.run(["dvc", "repro", "-q"], cwd=clone, capture_output=True, text=True)
+    assert failed.returncode != 0
+    assert "row 202: returned must be one of" in failed.stderr
+    assert (clone / "artifacts" / "prepared" / "purchases.parquet").read_bytes() == before
+
+
 def test_a_second_repository_gives_the_same_lock(finished, tmp_path):
     run(tmp_path, "git", "clone", "-q", str(finished), "clone")
     clone = tmp_path / "clone"

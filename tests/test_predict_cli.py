@@ -1,11 +1,16 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_purchases
+from conftest import ROOT, write_purchases
 
 import predict
+
+FULL = Path("/dev/full")
 
 
 def run(capsys, *arguments):
@@ -116,3 +121,24 @@ def test_a_csv_is_read_as_the_training_read_it(copied, capsys, tmp_path):
     path.write_text("datetime,returned,number\n" + "31.12.2024,no,1\n" * 4)
     found = json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", copied, "--json").out)
     assert len(found["members"]) == 2
+
+
+def help_into(stdout):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, ROOT / "predict.py", "--help"]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment, text=True)
+
+
+def test_a_reader_that_has_seen_enough_is_left_in_peace():
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = help_into(writing)
+    os.close(writing)
+    assert (found.returncode, found.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_stdout_is_an_error_in_one_line():
+    with FULL.open("wb") as full:
+        found = help_into(full)
+    assert (found.returncode, found.stderr) == (1, "error: [Errno 28] No space left on device\n")

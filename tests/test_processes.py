@@ -28,3 +28,28 @@ def test_a_process_ends_with_its_killed_parent():
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
     wait_until_ended([child])
+
+
+def begun(script, *redirections):
+    """Run `script` after `begin`, in a shell that closes what the redirections say."""
+    command = f'exec "$0" -c "$1" {" ".join(redirections)}'
+    script = f"from stages.lib.processes import begin; begin()\n{script}"
+    return subprocess.run(["sh", "-c", command, sys.executable, script], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("redirections", [(), ("2>&-",), (">&-",), ("<&-", ">&-", "2>&-")])
+def test_a_file_never_takes_the_place_of_a_closed_console(tmp_path, redirections):
+    script = f"""
+import os, sys
+with open({str(tmp_path / "file")!r}, "w") as file:
+    os.write(2, b"to stderr")
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+"""
+    assert begun(script, *redirections).returncode == 0
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_ctrl_c_while_starting_shows_no_traceback():
+    found = begun("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)")
+    assert (found.returncode, found.stderr) in ((130, ""), (0, ""))  # 0 where Ctrl-C is ignored

@@ -156,7 +156,7 @@ def test_bf16_trains_or_is_refused_with_the_reason(small, tmp_path):
         (["--unknown", "1"], 2, "unrecognized arguments: --unknown 1"),
         (["--data_path", "none.csv"], 3, "error: none.csv: cannot be read: No such file or directory"),
         (["--precision", "fp16"], 2, "precision fp16 needs use_gpu (found precision fp16 on the CPU for time)"),
-        (["--precision", "fp16", "--use_gpu"], 5, "error: precision fp16 needs a GPU"),
+        (["--precision", "fp16", "--use_gpu"], 2, "error: precision fp16 needs a GPU"),
         (["--data_path", ROOT / "README.md"], 3, "error: README.md row 1: expected the columns datetime, returned"),
         (["--timezone", "Nowhere"], 2, "prepare.timezone: must be an IANA zone like Europe/London (found 'Nowhere')"),
     ],
@@ -260,6 +260,15 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_training(small,
     assert found.stderr.startswith("error: [Errno")
     assert "/proc/out" in found.stderr
     assert "epoch" not in found.stderr
+
+
+def test_folders_of_somebody_else_are_not_replaced(small, tmp_path):
+    (tmp_path / "out" / "time").mkdir(parents=True)
+    (tmp_path / "out" / "time" / "notes.txt").write_text("mine")
+    found = run(*small, "--artifacts_dir", "out", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "out holds time and nothing that tells that they are artifacts" in found.stderr
+    assert (tmp_path / "out" / "time" / "notes.txt").read_text() == "mine"
 
 
 def test_debug_shows_the_traceback(tmp_path):

@@ -10,12 +10,11 @@ from stages.lib import tensors
 from stages.lib.checks import Section, describe_faults, whole
 from stages.lib.errors import ArtifactError
 from stages.lib.files import sha256
-from stages.lib.layout import ENSEMBLES, LABELS
+from stages.lib.layout import ENSEMBLES, LABELS, METADATA_FILE
 from stages.lib.lstm import MemberLSTM
 from stages.lib.outputs import read_output
 
 FORMAT_VERSION = 1
-METADATA_FILE = "models_meta.json"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Length = whole(1, 10_000)

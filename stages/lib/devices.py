@@ -2,7 +2,7 @@
 
 import torch
 
-from stages.lib.errors import TrainingError
+from stages.lib.errors import SettingsError
 from stages.lib.lstm import MemberLSTM
 
 AUTOCAST_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -23,11 +23,11 @@ def check_precision(precision: str, device: torch.device) -> None:
 
     Raises
     ------
-    TrainingError
+    SettingsError
         If this machine cannot train in `precision` on `device`, with the reason.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise TrainingError("precision fp16 needs a GPU (found none in use): choose fp32 or bf16, or use_gpu on one")
+        raise SettingsError("precision fp16 needs a GPU (found none in use): choose fp32 or bf16, or use_gpu on one")
     try:
         model = MemberLSTM(1, 4, 1).to(device)
         with autocast(device, precision):
@@ -35,4 +35,4 @@ def check_precision(precision: str, device: torch.device) -> None:
         loss.backward()
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise TrainingError(f"precision {precision} does not run on {device.type} here: {reason}") from None
+        raise SettingsError(f"precision {precision} does not run on {device.type} here: {reason}") from None

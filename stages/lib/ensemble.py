@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages.lib.artifacts import METADATA_FILE, Metadata, read_member
+from stages.lib.artifacts import Metadata, read_member
 from stages.lib.errors import DataError, SettingsError
-from stages.lib.layout import ENSEMBLES
+from stages.lib.layout import ENSEMBLES, METADATA_FILE
 
 
 @dataclass(frozen=True)

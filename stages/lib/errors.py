@@ -32,7 +32,7 @@ class ArtifactError(BoomerangError):
 
 
 class TrainingError(BoomerangError):
-    """A training that cannot start or cannot go on."""
+    """A training that cannot go on."""
 
     exit_code = 5
 
@@ -54,17 +54,34 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
     """
     # Python's own reaction to SIGTERM is to vanish, with temporary files and workers left behind.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
+        try:
+            yield
+        finally:
+            _flush_results()
     except (Exception, KeyboardInterrupt) as error:
         if debug or os.environ.get("BOOMERANG_DEBUG"):
             raise
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             sys.exit(130)
+        if isinstance(error, BrokenPipeError):
+            # Whoever reads the results has seen enough.
+            sys.exit(1)
         if isinstance(error, BoomerangError | OSError):
             print(f"error: {error}", file=sys.stderr)
         else:
             # Not foreseen: the kind of error is all that a person can look up.
             print(f"error: {type(error).__name__}: {error} (--debug or BOOMERANG_DEBUG=1 shows where)", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _flush_results() -> None:
+    """Find out now whether stdout takes what was printed; Python would try at the very end, with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

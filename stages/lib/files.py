@@ -64,6 +64,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to `path` by one short write, which a reader sees whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the disk is full; it names `path`.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as sorted, indented JSON; NaN and infinity are refused with ValueError."""
     text = json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)

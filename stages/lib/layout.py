@@ -6,6 +6,7 @@ from pathlib import Path
 # Where the pipeline's outputs lie; only a stage's main and the command lines use it.
 ARTIFACTS = Path("artifacts")
 STORE = Path(".cache/members")
+METADATA_FILE = "models_meta.json"
 PARTS = ("train", "val", "test")
 LABELS = {"no": 0, "yes": 1}
 
@@ -36,6 +37,10 @@ ENSEMBLES = {
     "time": EnsembleLayout(features=SCALED_FEATURES, prefix="model_seq"),
     "simple": EnsembleLayout(features=("returned",), prefix="model_simple_seq"),
 }
+
+
+# The folders that the stages replace as a whole.
+OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES)
 
 
 def windows_file(seq_length: int) -> str:

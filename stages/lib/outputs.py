@@ -11,6 +11,7 @@ import filelock
 
 from stages.lib.errors import ArtifactError, BusyError
 from stages.lib.files import sync_folder
+from stages.lib.layout import OUTPUT_FOLDERS
 
 LOCK_FILE = ".lock"
 # A new set of outputs in the making; the same, finished, on its way into place; the files it replaces.
@@ -73,7 +74,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def _check_writable(folder: Path) -> None:
-    for written in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+    for written in (folder, *(folder / name for name in OUTPUT_FOLDERS if (folder / name).is_dir())):
         tempfile.TemporaryFile(dir=written).close()
 
 

@@ -1,13 +1,30 @@
-"""What we ask of the system for our processes: to end with their parent, and to keep the memory they reuse."""
+"""What we ask of the system for our processes: to begin and end well, and to keep the memory they reuse."""
 
 import ctypes
 import os
 import signal
 import sys
 
+STDERR = 2
 PR_SET_PDEATHSIG = 1
 # Parameters of glibc's mallopt.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def begin() -> None:
+    """Prepare a process that has just started: called before what takes long to import.
+
+    A closed stdin, stdout or stderr is opened on nothing: the next file that is opened would take its place and get
+    what is meant for the console. Ctrl-C ends the process without a traceback, until `exit_on_error` takes over.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 (for as long as the process lives)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
 
 
 def die_with_parent(parent: int | None = None) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from stages.lib.files import write_atomic
+from stages.lib.files import append_line, write_atomic
 
 POLL_SECONDS = 0.1
 
@@ -48,9 +48,7 @@ class HistoryWriter:
         now = time.monotonic()
         line = asdict(epoch) | {"seconds": round(now - self.started, 3)}
         self.started = now
-        # One short write in append mode is whole or not there for a reader.
-        with self.path.open("ab", buffering=0) as file:
-            file.write(f"{json.dumps(line)}\n".encode())
+        append_line(self.path, json.dumps(line))
 
 
 @dataclass
