@@ -1,10 +1,10 @@
-# `make`: install, run the pipeline, show what came of it.  `make test`: lint and tests.
+# `make`: install, run the pipeline, show what came of it.  `make test`: lint and tests.  `make bench`: speed.
 PYTHON ?= python3
 VENV := .venv
 # DVC runs `python` of the caller's PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all test
+.PHONY: all test bench
 all: $(VENV)/installed
 	dvc repro
 	python predict.py --describe
@@ -14,6 +14,10 @@ test: $(VENV)/installed-dev
 	ruff format --check .
 	# Files that share a finished pipeline stay together; two, for the longest two take most of the time.
 	pytest -n 2 --dist loadfile
+
+bench: all
+	python -m tests.benchmarks.training
+	python -m tests.benchmarks.startup
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
