@@ -21,7 +21,7 @@ def row(tmp_path):
     return Row("simple", 12, 4, tmp_path / "history.jsonl")
 
 
-def test_elsewhere_there_is_a_line_per_epoch(row, capsys):
+def test_there_is_a_line_per_epoch(row, capsys):
     with show_members([row], quiet=False) as run:
         history = HistoryWriter(row.path, run, [])
         history.add(*epochs(1, 1))
@@ -65,7 +65,7 @@ def test_a_line_that_is_not_whole_yet_is_read_later(row):
     assert len(row.follow("run")) == 1
 
 
-def test_on_a_terminal_there_is_a_table_with_a_row_per_member(row, monkeypatch, tmp_path):
+def test_on_a_terminal_there_is_a_table_too_with_a_row_per_member(row, monkeypatch, tmp_path):
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
@@ -78,7 +78,7 @@ def test_on_a_terminal_there_is_a_table_with_a_row_per_member(row, monkeypatch, 
     assert "0.4321" in shown
     assert "1/4" in shown
     assert "0/4" in shown
-    assert "epoch 1 " not in shown
+    assert "simple L=12  epoch 1   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500" in shown
 
 
 def test_time_left_is_that_of_the_epochs_this_run_trained(row):

@@ -1,4 +1,4 @@
-"""What training shows while it runs: on a terminal a table with a row per member, elsewhere one line per epoch.
+"""What training shows while it runs: one line per epoch, and on a terminal a table with a row per member below them.
 
 The members train in processes of their own. Each writes its history to a file; one thread here follows the files and
 writes to the console, so nothing is ever mixed.
@@ -64,7 +64,7 @@ class Row:
     offset: int = 0
 
     def follow(self, run: str) -> list[str]:
-        """Read what was added; the lines that it is worth for a console without a table."""
+        """Read what was added; the lines that it is worth."""
         try:
             with self.path.open("rb") as file:
                 if self.n_done is None:
@@ -135,10 +135,11 @@ def _follow(rows: list[Row], run: str, finished: threading.Event) -> None:
             # Asked before reading: what was written before the end is then still read below.
             last_round = finished.wait(POLL_SECONDS)
             said = [line for row in rows for line in row.follow(run)]
-            if live and said:
+            if said:
+                # A table on display moves down.
+                console.print("\n".join(said), markup=False, highlight=False, soft_wrap=True)
+            if said and live:
                 live.update(_table(rows), refresh=True)
-            elif said:
-                print("\n".join(said), file=sys.stderr, flush=True)
             if last_round:
                 return
 
