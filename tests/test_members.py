@@ -37,7 +37,7 @@ def assert_same(members, reference):
     "execution",
     [
         Execution(jobs=3, quiet=True, no_store=True),
-        Execution(jobs=2, num_workers=1, pin_memory=True, prefetch_factor=4, quiet=True, no_store=True),
+        Execution(jobs=2, num_workers=2, pin_memory=True, prefetch_factor=4, quiet=True, no_store=True),
     ],
 )
 def test_how_members_run_changes_no_byte(windows_files, reference, execution):

@@ -11,6 +11,7 @@ import networkx
 import psutil
 import pytest
 import yaml
+from benchmarks import kills
 from conftest import ROOT, SMALL_PARAMS, wait_until_ended, write_purchases
 from dvc.repo import Repo
 
@@ -231,6 +232,16 @@ def test_a_stage_that_fails_leaves_the_earlier_outputs(finished, tmp_path):
     assert failed.returncode != 0
     assert "row 202: returned must be one of" in failed.stderr
     assert (clone / "artifacts" / "prepared" / "purchases.parquet").read_bytes() == before
+
+
+def test_the_command_line_gives_the_bytes_of_the_pipeline(finished, tmp_path):
+    # params.yaml lies beside train.py, and so do the modules that it runs.
+    shutil.copy(ROOT / "train.py", finished)
+    try:
+        run(tmp_path, "python", str(finished / "train.py"), "--artifacts_dir", "out")
+    finally:
+        (finished / "train.py").unlink()
+    assert kills.contents(tmp_path / "out") == kills.contents(finished / "artifacts")
 
 
 def test_a_second_repository_gives_the_same_lock(finished, tmp_path):
