@@ -76,18 +76,22 @@ def train_reference(windows_dir: Path, config: dict, seed: int) -> dict[str, lis
     return {"total": [seconds, memory], **json.loads(printed)}
 
 
-def count_flop(windows_dir: Path, config: dict) -> float:
-    """Floating-point operations of the matrix products in all training steps: forward, and twice that backward."""
+def count_flop(windows_dir: Path, config: dict) -> dict[str, float]:
+    """Floating-point operations of the matrix products in all training steps of each member of the plain loop.
+
+    A product of the forward pass is followed by two of its size in the backward pass.
+    """
     from stages.lib.windows import read_windows
 
-    total = 0
+    found = {}
     for path in windows_dir.glob("*/seq*.pt"):
         windows = read_windows(path)
         start, end = windows.bounds["train"]
         hidden, inputs = config["hidden_size"], windows.inputs.shape[2]
         widths = [inputs + hidden] + [2 * hidden] * (config["num_layers"] - 1)
-        total += 3 * 2 * 4 * hidden * sum(widths) * windows.seq_length * (end - start)
-    return total * config["epochs"]
+        flop = 3 * 2 * 4 * hidden * sum(widths) * windows.seq_length * (end - start)
+        found[f"{path.parent.name} {windows.seq_length}"] = flop * config["epochs"]
+    return found
 
 
 def measure_matrix_rate(precision: str) -> float:
@@ -112,9 +116,12 @@ def median_ratio(rounds: list[tuple[dict, dict]], name: str) -> str:
     return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
-def print_members(rounds: list[tuple[dict, dict]]) -> None:
+def print_members(rounds: list[tuple[dict, dict]], flop: dict[str, float]) -> None:
     """A line per member: median seconds of both, their ratio, mean and deviation of the losses over the seeds."""
-    print(f"{'member':<10} {'plain s':>8} {'ours s':>8}  {'ratio':<22} {'plain val loss':>17} {'ours val loss':>17}")
+    print(
+        f"{'member':<10} {'plain s':>8} {'ours s':>8}  {'ratio':<22} {'ours GFLOP/s':>12} {'plain val loss':>17} "
+        f"{'ours val loss':>17}"
+    )
     names = (name for name in rounds[0][0] if name != "total")
     for member in sorted(names, key=lambda name: (name.split()[0], int(name.split()[1]))):
         seconds = [statistics.median(side[member][0] for side in sides) for sides in zip(*rounds, strict=True)]
@@ -122,7 +129,7 @@ def print_members(rounds: list[tuple[dict, dict]]) -> None:
         shown = [f"{statistics.mean(values):.4f} ± {statistics.pstdev(values):.4f}" for values in losses]
         print(
             f"{member:<10} {seconds[0]:>8.1f} {seconds[1]:>8.1f}  {median_ratio(rounds, member):<22} "
-            f"{shown[0]:>17} {shown[1]:>17}"
+            f"{flop[member] / seconds[1] / 1e9:>12.0f} {shown[0]:>17} {shown[1]:>17}"
         )
 
 
@@ -145,13 +152,14 @@ def main() -> None:
     rate = measure_matrix_rate(options.precision) * options.jobs
     print(f"\n{options.data_path.name} {' '.join(flags)}, {os.cpu_count()} cores")
     print("ratios are plain / ours, median (lowest to highest)\n")
-    print_members(rounds)
+    print_members(rounds, flop)
     plain, ours = ([side["total"] for side in sides] for sides in zip(*rounds, strict=True))
+    total = sum(flop.values())
     wall = statistics.median(seconds for seconds, _ in ours)
     memory = [max(megabytes for _, megabytes in side) for side in (plain, ours)]
     print(f"\nwhole runs: {median_ratio(rounds, 'total')}")
     print(f"peak memory of the largest process: plain {memory[0]:.0f} MB, ours {memory[1]:.0f} MB")
-    print(f"ours: {flop / wall / 1e9:.0f} GFLOP/s of the plain loop's products, {flop / wall / rate:.0%} of ", end="")
+    print(f"ours: {total / wall / 1e9:.0f} GFLOP/s of the plain loop's products, {total / wall / rate:.0%} of ", end="")
     print(f"the {rate / 1e9:.0f} GFLOP/s that {options.jobs} cores reach in 1024 x 1024 matrix products")
 
 
