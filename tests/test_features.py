@@ -42,6 +42,21 @@ def test_a_constant_feature_scales_to_0_for_any_value():
     np.testing.assert_array_equal(scaler.transform(table(("2031-12-24 18:00", 999))), np.zeros((1, 6)))
 
 
+def test_a_range_that_float64_cannot_hold_is_refused():
+    rows = table(("2023-01-01", -1e308), ("2024-03-05 14:00", 1e308))
+    with pytest.raises(DataError, match=r"number must span .* \(found -1e\+308 to 1e\+308\)"):
+        Scaler.fit(rows, "none")
+    assert Scaler.fit(rows, "asinh").transform(rows)[:, 5].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("number", [1e300, -1e300, 1.7e308])
+def test_a_number_that_float32_cannot_hold_scaled_is_refused(number):
+    scaler = Scaler.fit(table(("2023-01-01", 0), ("2024-03-05 14:00", 0.5)), "none")
+    with pytest.raises(DataError) as refused:
+        scaler.transform(table(("2024-03-06", 1), ("2024-03-07 10:00", number), ("2024-03-08", number)))
+    assert f"(found {number!r} on 2024-03-07 10:00:00)" in str(refused.value)
+
+
 def test_scaler_survives_being_written_and_read():
     scaler = Scaler.fit(table(("2023-01-01", 1), ("2024-03-05 14:00", 1e6)), "asinh")
     assert Scaler.from_dict(scaler.as_dict()) == scaler

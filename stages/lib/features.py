@@ -1,5 +1,6 @@
 """Purchases as numbers: the split into parts, calendar features, the number transform and the scaler."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,9 +85,21 @@ class Scaler:
 
     @classmethod
     def fit(cls, train_table: pd.DataFrame, number_transform: str) -> "Scaler":
-        """The range of each feature over `train_table`, which must hold training rows only."""
+        """The range of each feature over `train_table`, which must hold training rows only.
+
+        Raises
+        ------
+        DataError
+            If the range of `number` is more than float64 can hold.
+        """
         values = raw_features(train_table, number_transform)
-        return cls(list(SCALED_FEATURES), number_transform, values.min(axis=0).tolist(), values.max(axis=0).tolist())
+        low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
+        if not math.isfinite(high[-1] - low[-1]):
+            raise DataError(
+                f"number must span a range that float64 can hold over the training purchases, or number_transform be "
+                f"asinh (found {low[-1]!r} to {high[-1]!r})"
+            )
+        return cls(list(SCALED_FEATURES), number_transform, low, high)
 
     @classmethod
     def from_dict(cls, content: Any) -> "Scaler":
@@ -121,11 +134,25 @@ class Scaler:
         Returns
         -------
         ndarray of shape (n_rows, 6), float32
+
+        Raises
+        ------
+        DataError
+            If a number lies so far outside the range seen in training that float32 cannot hold it scaled.
         """
         scaler = MinMaxScaler().fit(np.array([self.data_min, self.data_max]))
-        scaled = scaler.transform(raw_features(table, self.number_transform))
-        scaled[:, np.equal(self.data_min, self.data_max)] = 0.0
-        return scaled.astype(np.float32)
+        # What is too large becomes infinite here, and is refused below.
+        with np.errstate(over="ignore"):
+            scaled = scaler.transform(raw_features(table, self.number_transform))
+            scaled[:, np.equal(self.data_min, self.data_max)] = 0.0
+            scaled = scaled.astype(np.float32)
+        if (lost := ~np.isfinite(scaled).all(axis=1)).any():
+            purchase = table[lost].iloc[0]
+            raise DataError(
+                f"number must, scaled as in training, be within float32, or number_transform be asinh "
+                f"(found {float(purchase['number'])!r} on {purchase['datetime']})"
+            )
+        return scaled
 
     def as_dict(self) -> dict:
         """The attributes as plain values, to be written as JSON."""
