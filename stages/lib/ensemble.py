@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages.lib.artifacts import METADATA_FILE, Metadata, read_member
+from stages.lib.artifacts import read_member
 from stages.lib.errors import DataError, SettingsError
 from stages.lib.layout import ENSEMBLES
+from stages.lib.metadata import METADATA_FILE, Metadata
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def describe(metadata: Metadata, artifacts_dir: Path) -> str:
                 f"{member.val_accuracy:>13.4f}  {path}"
             )
     for name, figures in metadata.validation.items():
-        auc = "undefined" if figures["roc_auc"] is None else f"{figures['roc_auc']:.4f}"
-        lines.append(f"validation, {name}: log loss {figures['log_loss']:.4f}, ROC-AUC {auc}")
+        auc = "undefined" if figures.roc_auc is None else f"{figures.roc_auc:.4f}"
+        lines.append(f"validation, {name}: log loss {figures.log_loss:.4f}, ROC-AUC {auc}")
     return "\n".join([*lines, f"metadata: {artifacts_dir / METADATA_FILE}"])
 
 
