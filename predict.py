@@ -70,7 +70,8 @@ def predict(flags: argparse.Namespace) -> str:
     torch.set_num_threads(1)
     metadata = read_metadata(flags.artifacts_dir)
     if flags.describe:
-        return metadata.model_dump_json(indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
+        content = metadata.model_dump()
+        return json.dumps(content, indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)

@@ -22,6 +22,7 @@ def change(content, path, value):
         (["format_version"], 1.0),
         (["format_version"], True),
         (["format_version"], 2),
+        (["format_version"], 10**4000),
         (["seq_lengths"], [4, 2]),
         (["seq_lengths"], [2, 2]),
         (["seq_lengths"], [-2, 4]),
@@ -84,6 +85,7 @@ def test_metadata_that_is_not_of_this_program_is_refused_in_one_line(trained, tm
     with pytest.raises(ArtifactError) as refused:
         read_metadata(tmp_path)
     assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 1000
 
 
 def test_weights_that_are_all_0_are_refused(trained, tmp_path):
@@ -107,6 +109,7 @@ def test_a_member_of_another_hash_is_refused(trained):
         (["reading", "timezone"], "Europe/London"),
         (["reading", "datetime_format"], "%d/%m/%Y %H:%M"),
         (["validation", "time", "roc_auc"], None),
+        (["dropped_seq_lengths"], {"9": "\ud800"}),
         (["ensembles", "time", "members", 0, "weight"], 0),
         (["ensembles", "time", "members", 0, "weight"], 1.7e308),
     ],

@@ -51,7 +51,7 @@ def describe_faults(error: ValidationError, source: str) -> list[str]:
         elif fault["type"] == "extra_forbidden":
             lines.append(f"{source}: {where} is not a setting (found {found})")
         elif fault["type"] == "value_error":
-            lines.append(f"{source}: {place}{fault['ctx']['error']}")
+            lines.append(f"{source}: {place}{str(fault['ctx']['error'])[:400]}")
         elif fault["type"] in ("model_type", "dict_type"):
             lines.append(f"{source}: {where + ' ' if where else ''}must be a mapping of settings (found {found})")
         else:
