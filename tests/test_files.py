@@ -2,7 +2,9 @@ import os
 import stat
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from stages.lib import files
 from stages.lib.checks import Section
@@ -111,6 +113,19 @@ def test_a_damaged_table_of_an_earlier_stage_is_an_artifact_error(tmp_path, cont
     with pytest.raises(ArtifactError, match=r"a\.parquet") as refused:
         files.read_table(tmp_path / "a.parquet", ["a"])
     assert "\n" not in str(refused.value)
+
+
+def test_text_in_a_table_must_be_utf_8(tmp_path):
+    text = pa.array([b"good", b"\xff bad"]).view(pa.string())
+    parquet.write_table(pa.table({"a": text}), tmp_path / "a.parquet")
+    with pytest.raises(ArtifactError, match=r"a\.parquet is not a table as its stage writes it: .*UTF8"):
+        files.read_table(tmp_path / "a.parquet", ["a"])
+
+
+def test_columns_of_a_table_are_those_asked_for_even_if_pandas_noted_an_index(tmp_path):
+    pd.DataFrame({"a": [1, 7, 2], "b": [3, 4, 5], "c": [5, 6, 7]}).set_index("a").to_parquet(tmp_path / "a.parquet")
+    found = files.read_table(tmp_path / "a.parquet", ["b", "a"])
+    pd.testing.assert_frame_equal(found, pd.DataFrame({"b": [3, 4, 5], "a": [1, 7, 2]}))
 
 
 def test_a_table_without_a_column_is_an_artifact_error(tmp_path):

@@ -6,10 +6,12 @@ import io
 import json
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import parquet
 from pydantic import TypeAdapter, ValidationError
 
 from stages.lib.checks import describe_faults
@@ -129,7 +131,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object as a dict; Python's reader would let the last of equal keys win."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        twice = next(key for position, (key, _) in enumerate(pairs) if key in dict(pairs[:position]))
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"{twice[:200]!r} stands twice")
     return content
 
@@ -148,10 +150,17 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     """
     content = io.BytesIO(read_artifact(path))
     try:
-        return pd.read_parquet(content, columns=columns)
+        table = parquet.read_table(content, columns=columns)
+        # Text that is no UTF-8 would be found out only when it is looked at.
+        table.validate(full=True)
+        # What pandas noted of itself in the file could turn columns into an index.
+        frame = table.to_pandas(ignore_metadata=True)
+        if list(frame.columns) != columns:
+            raise ValueError(f"it must hold the columns {columns} once each")
     except Exception as error:  # pyarrow and pandas raise whatever the damaged bytes lead them into
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ArtifactError(f"{path} is not a table as its stage writes it: {reason}") from None
+    return frame
 
 
 def sha256(content: bytes) -> str:
