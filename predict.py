@@ -70,13 +70,13 @@ def predict(flags: argparse.Namespace) -> str:
     from stages.lib.artifacts import read_metadata
     from stages.lib.devices import choose_device
     from stages.lib.ensemble import Ensemble, describe
-    from stages.lib.features import Scaler
     from stages.lib.purchases import parse_labels, read_purchases
 
     torch.set_num_threads(1)
     metadata = read_metadata(flags.artifacts_dir)
     if flags.describe:
-        return metadata.model_dump_json(indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
+        content = metadata.model_dump()
+        return json.dumps(content, indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
@@ -86,7 +86,7 @@ def predict(flags: argparse.Namespace) -> str:
         purchases = read_purchases(flags.history_csv, **metadata.reading.model_dump())
         for note in purchases.notes:
             print(f"{flags.history_csv}: {note}", file=sys.stderr)
-        name, history = "time", Scaler.from_dict(metadata.scaling).transform(purchases.table)
+        name, history = "time", metadata.scaling.transform(purchases.table)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     prediction = Ensemble(metadata, flags.artifacts_dir, name, device).predict(history, weights)
     return format_prediction(asdict(prediction), name, flags.next, len(history), flags.json)

@@ -14,12 +14,22 @@ from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
 from stages.lib import baselines
-from stages.lib.artifacts import FORMAT_VERSION, load_member
+from stages.lib.artifacts import load_member
 from stages.lib.ensemble import combine
-from stages.lib.errors import exit_on_error
-from stages.lib.files import read_artifact, read_json, read_table, sha256, write_json
+from stages.lib.errors import ArtifactError, exit_on_error
+from stages.lib.features import Scaler
+from stages.lib.files import check, read_artifact, read_json, read_table, sha256, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, LABELS, METADATA_FILE
+from stages.lib.metadata import (
+    FORMAT_VERSION,
+    LengthsFile,
+    MemberFigures,
+    Metadata,
+    SummaryFile,
+    TrainingFile,
+)
 from stages.lib.outputs import replacing
+from stages.lib.prepared import read_prepared
 
 MARKOV_ORDER = 8
 
@@ -42,62 +52,71 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
     """
-    table = read_table(prepared_dir / "purchases.parquet", ["returned", "part"])
-    returned = table["returned"].to_numpy()
-    val_rows = np.flatnonzero(table["part"] == "val")
-    scaler, summary = read_json(prepared_dir / "scaler.json"), read_json(prepared_dir / "summary.json")
-    lengths = read_json(sequences_dir / "lengths.json")
+    returned, val_rows = _read_targets(prepared_dir)
+    scaling = read_json(prepared_dir / "scaler.json", Scaler)
+    summary = read_json(prepared_dir / "summary.json", SummaryFile)
+    lengths = read_json(sequences_dir / "lengths.json", LengthsFile)
     ensembles, validation = {}, {}
     for name in ENSEMBLES:
-        ensembles[name] = _describe_ensemble(ensembles_dir / name, name, lengths["seq_lengths"])
+        ensembles[name] = _describe_ensemble(ensembles_dir / name, name, lengths.seq_lengths)
         weights = [member["weight"] for member in ensembles[name]["members"]]
-        logits = read_table(ensembles_dir / name / "validation.parquet")
-        probabilities = combine(expit(logits.to_numpy(dtype=np.float64)).T, np.array(weights))
-        validation[name] = _measure(returned[val_rows], probabilities)
+        logits = _read_logits(ensembles_dir / name / "validation.parquet", lengths.seq_lengths, len(val_rows))
+        validation[name] = _measure(returned[val_rows], combine(expit(logits), np.array(weights)))
     precisions = {ensemble["precision"] for ensemble in ensembles.values()}
     validation |= _measure_counting(returned, val_rows)
+    content = {
+        "format_version": FORMAT_VERSION,
+        "mode": lengths.mode,
+        "seq_lengths": lengths.seq_lengths,
+        "requested_seq_lengths": lengths.requested_seq_lengths,
+        "dropped_seq_lengths": lengths.dropped,
+        "precision": precisions.pop() if len(precisions) == 1 else "mixed",
+        "scaler": "MinMax",
+        "scaling": scaling,
+        "labels": LABELS,
+        "reading": summary.reading,
+        "ensembles": ensembles,
+        "validation": validation,
+    }
+    # What a predictor would refuse is not written.
+    metadata = check(content, METADATA_FILE, Metadata)
     write_json(out_dir / "metrics.json", {"validation": validation})
-    write_json(
-        out_dir / METADATA_FILE,
-        {
-            "format_version": FORMAT_VERSION,
-            "mode": lengths["mode"],
-            "seq_lengths": lengths["seq_lengths"],
-            "requested_seq_lengths": lengths["requested_seq_lengths"],
-            "dropped_seq_lengths": lengths["dropped"],
-            "precision": precisions.pop() if len(precisions) == 1 else "mixed",
-            "scaler": "MinMax",
-            "scaling": scaler,
-            "labels": LABELS,
-            "reading": summary["reading"],
-            "ensembles": ensembles,
-            "validation": validation,
-        },
-    )
+    write_json(out_dir / METADATA_FILE, metadata.model_dump())
+
+
+def _read_targets(prepared_dir: Path) -> tuple[np.ndarray, np.ndarray]:
+    """`returned` of every purchase, and the positions of the validation purchases."""
+    table = read_prepared(prepared_dir / "purchases.parquet")
+    return table["returned"].to_numpy(), np.flatnonzero(table["part"] == "val")
+
+
+def _read_logits(path: Path, seq_lengths: list[int], n_rows: int) -> np.ndarray:
+    """Each member's logits for the validation purchases, of shape (n_members, n_rows), float64."""
+    logits = read_table(path, [f"seq{length}" for length in seq_lengths])
+    if set(logits.dtypes) != {np.dtype("float32")} or len(logits) != n_rows or not np.isfinite(logits.to_numpy()).all():
+        raise ArtifactError(f"{path} must hold a finite float32 logit for each of {n_rows} validation purchases")
+    return logits.to_numpy(dtype=np.float64).T
 
 
 def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[str, Any]:
     layout = ENSEMBLES[name]
-    metrics, training = read_json(folder / "metrics.json"), read_json(folder / "training.json")
-    sizes = (len(layout.features), training["hidden_size"], training["num_layers"])
+    training = read_json(folder / "training.json", TrainingFile)
+    figures = read_json(folder / "metrics.json", dict[str, MemberFigures])
+    if set(figures) != (expected := {f"seq{length}" for length in seq_lengths}):
+        found = str(sorted(figures))[:200]
+        raise ArtifactError(f"{folder / 'metrics.json'} must hold figures of {sorted(expected)} (found {found})")
+    sizes = (len(layout.features), training.hidden_size, training.num_layers)
     members = []
     for length in seq_lengths:
         content = read_artifact(folder / layout.member_file(length))
         load_member(content, f"{name}/{layout.member_file(length)}", *sizes)
-        figures = metrics[f"seq{length}"]
-        members.append(
-            {
-                "seq_length": length,
-                "sha256": sha256(content),
-                **figures,
-                "weight": 1 / len(seq_lengths),
-            }
-        )
+        described = {"seq_length": length, "sha256": sha256(content), "weight": 1 / len(seq_lengths)}
+        members.append({**figures[f"seq{length}"].model_dump(), **described})
     return {
         "prefix": f"{name}/{layout.prefix}",
         "input_size": len(layout.features),
         "features": list(layout.features),
-        **{key: training[key] for key in ("hidden_size", "num_layers", "precision", "device")},
+        **training.model_dump(),
         "members": members,
     }
 

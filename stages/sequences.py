@@ -14,9 +14,10 @@ import torch
 
 from stages.lib import settings
 from stages.lib.errors import DataError, exit_on_error
-from stages.lib.files import read_table, write_atomic, write_json
+from stages.lib.files import write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
 from stages.lib.outputs import replacing
+from stages.lib.prepared import read_prepared
 from stages.lib.windows import cut_windows, length_ladder, usable_lengths
 
 
@@ -36,8 +37,10 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     ------
     DataError
         If no length is left.
+    ArtifactError
+        If the prepared purchases are missing, damaged or not what `prepare` writes.
     """
-    table = read_table(prepared_dir / "purchases.parquet")
+    table = read_prepared(prepared_dir / "purchases.parquet")
     n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
     mode = "auto" if config.seq_lengths == "auto" else "fixed"
     requested = length_ladder(n_rows["train"], config.max_seq_cap) if mode == "auto" else config.seq_lengths

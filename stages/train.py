@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from stages.lib import numerics, settings
-from stages.lib.errors import exit_on_error
+from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.execution import Execution
-from stages.lib.files import write_atomic, write_json
-from stages.lib.layout import ARTIFACTS, ENSEMBLES
+from stages.lib.files import check_inside, write_atomic, write_json
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, windows_file
 from stages.lib.outputs import replacing
 
 
@@ -48,6 +48,8 @@ def train(
 
     Raises
     ------
+    ArtifactError
+        If there are no windows, or a file of them is damaged or not of this ensemble.
     TrainingError
         If the machine cannot train in the precision asked for, or a loss is not finite.
     """
@@ -59,7 +61,7 @@ def train(
     device = choose_device(config.use_gpu).type
     if config.use_gpu and device == "cpu":
         print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
-    windows_files = {int(path.stem.removeprefix("seq")): path for path in windows_dir.glob("seq*.pt")}
+    windows_files = _find_windows(windows_dir, len(ENSEMBLES[ensemble].features))
     members = train_members(windows_files, ensemble, config, execution)
 
     for member in members:
@@ -83,6 +85,25 @@ def train(
         for member in members
     }
     write_json(out_dir / "metrics.json", figures)
+
+
+def _find_windows(folder: Path, n_features: int) -> dict[int, Path]:
+    """The files of windows in `folder` by sequence length; raises ArtifactError if one is not what its name says."""
+    # Imported here because of torch, as above.
+    from stages.lib.windows import read_windows
+
+    found = {}
+    for path in sorted(folder.glob("*.pt")):
+        check_inside(path)
+        shape = read_windows(path).inputs.shape
+        if path.name != windows_file(shape[1]) or shape[2] != n_features:
+            raise ArtifactError(
+                f"{path} must be of {n_features} features and named by its L (found shape {tuple(shape)})"
+            )
+        found[shape[1]] = path
+    if not found:
+        raise ArtifactError(f"{folder} holds no windows: run the stage sequences first")
+    return found
 
 
 def main() -> None:

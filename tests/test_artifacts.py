@@ -1,7 +1,7 @@
 import io
-import json
 import pickle
 import shutil
+import warnings
 import zipfile
 
 import pytest
@@ -34,12 +34,13 @@ def test_undamaged_artifacts_are_read(folder):
     ("content", "message"),
     [
         (None, "does not exist: train first"),
-        (b"{", "invalid JSON"),
+        (b"{", "is not JSON"),
         (b"[]", "must be a mapping"),
-        (b"\xff\xfe", "invalid JSON"),
-        (b"[" * 100_000, "invalid JSON"),
-        (b'{"format_version": 2}', r"format_version: input should be 1 \(found 2\)"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"format_version": 2}', r"format_version: must be 1 \(found 2\)"),
         (b'{"format_version": 1}', "mode is missing"),
+        (b'{"format_version": 2, "format_version": 1}', "'format_version' stands twice"),
     ],
 )
 def test_unusable_metadata_is_refused_in_one_line(tmp_path, content, message):
@@ -47,51 +48,6 @@ def test_unusable_metadata_is_refused_in_one_line(tmp_path, content, message):
         (tmp_path / "models_meta.json").write_bytes(content)
     with pytest.raises(ArtifactError, match=message) as refused:
         read_metadata(tmp_path)
-    assert len(str(refused.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (["format_version"], "1"),
-        (["format_version"], None),
-        (["seq_lengths"], [4, 2]),
-        (["seq_lengths"], [2, 2]),
-        (["seq_lengths"], [-2, 4]),
-        (["seq_lengths"], [2, 4, 8]),
-        (["labels"], {"no": 1, "yes": 0}),
-        (["scaler"], "Standard"),
-        (["unknown"], 1),
-        (["reading", "timezone"], 5),
-        (["ensembles"], {}),
-        (["ensembles", "other"], {}),
-        (["ensembles", "simple", "members"], None),
-        (["ensembles", "simple", "members"], []),
-        (["ensembles", "simple", "hidden_size"], "wide"),
-        (["ensembles", "simple", "hidden_size"], 10**12),
-        (["ensembles", "simple", "input_size"], 2),
-        (["ensembles", "simple", "features"], ["number"]),
-        (["ensembles", "simple", "prefix"], "../elsewhere/model"),
-        (["ensembles", "simple", "prefix"], "/etc/passwd"),
-        (["ensembles", "simple", "members", 0, "sha256"], "0" * 64),
-        (["ensembles", "simple", "members", 0, "sha256"], "../x"),
-        (["ensembles", "simple", "members", 0, "seq_length"], 3),
-        (["ensembles", "simple", "members", 0, "seq_length"], -2),
-        (["ensembles", "simple", "members", 0, "weight"], -1),
-        (["ensembles", "simple", "members", 0, "weight"], float("nan")),
-        (["ensembles", "simple", "members", 0, "val_loss"], float("inf")),
-        (["ensembles", "simple", "members", 1, "seq_length"], 2),
-    ],
-)
-def test_metadata_that_is_not_of_these_members_is_refused(folder, path, value):
-    metadata = json.loads((folder / "models_meta.json").read_text())
-    place = metadata
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    (folder / "models_meta.json").write_text(json.dumps(metadata))
-    with pytest.raises(ArtifactError) as refused:
-        read_all(folder)
     assert len(str(refused.value).splitlines()) == 1
 
 
@@ -141,6 +97,8 @@ class Malicious:
 
 
 STATE = MemberLSTM(1, 2, 1).state_dict()
+with warnings.catch_warnings(action="ignore"):  # torch says that nested tensors are a prototype
+    NESTED = torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)])
 HUGE = torch.zeros(1).as_strided((10**6, 10**6), (0, 0))
 
 
@@ -163,6 +121,9 @@ HUGE = torch.zeros(1).as_strided((10**6, 10**6), (0, 0))
         (saved({**STATE, "fc.weight": HUGE}), r"fc.weight must be .*\(found torch.float32 \(1000000, 1000000\)\)"),
         (saved({**STATE, "fc.bias": STATE["fc.bias"].double()}), "fc.bias must be torch.float32"),
         (saved({**STATE, "fc.bias": STATE["fc.bias"].to_sparse()}), "fc.bias must be torch.float32"),
+        (saved({**STATE, "fc.bias": STATE["fc.bias"].to("meta")}), r"fc.bias must be .*\(found Tensor, .*, meta\)"),
+        (saved({**STATE, "fc.bias": NESTED}), r"fc.bias must be .*\(found Tensor, .*, nested\)"),
+        (saved({**STATE, "fc.bias": torch.nn.Parameter(STATE["fc.bias"])}), r"fc.bias must be .*\(found Parameter"),
         (saved({**STATE, "fc.bias": 1.0}), r"fc.bias must be .*\(found float\)"),
         (saved({**STATE, "fc.bias": torch.tensor([torch.nan])}), "fc.bias holds a value that is not finite"),
         (saved({**STATE, "fc.bias": torch.tensor([torch.inf])}), "fc.bias holds a value that is not finite"),

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from stages.lib.artifacts import read_metadata
-from stages.lib.ensemble import Ensemble, combine, describe
+from stages.lib.ensemble import Ensemble, combine, describe, normalise
 from stages.lib.errors import DataError, SettingsError
 
 CPU = torch.device("cpu")
@@ -19,6 +19,11 @@ def load(folder, name="simple"):
 def test_combine_is_the_weighted_mean():
     probabilities = np.array([[0.1, 0.2], [0.5, 0.8]])
     np.testing.assert_allclose(combine(probabilities, np.array([3, 1])), [0.2, 0.35])
+
+
+def test_weights_whose_sum_no_float_holds_are_shares_all_the_same():
+    np.testing.assert_allclose(normalise(np.array([1.7e308, 1.7e308])), [0.5, 0.5])
+    np.testing.assert_allclose(combine(np.array([0.2, 0.4]), np.array([1.7e308, 1.7e308])), 0.3)
 
 
 def test_a_foreign_program_of_a_few_lines_predicts_the_same(trained):
@@ -65,6 +70,19 @@ def test_weights_given_by_the_caller_are_used(trained):
     expected = (members[0].probability + 3 * members[1].probability) / 4
     assert weighted.probability == pytest.approx(expected)
     assert [member.weight for member in weighted.members] == [0.25, 0.75]
+
+
+def test_history_must_reach_a_member_that_weighs_something(trained):
+    history = np.ones((3, 1), dtype=np.float32)
+    with pytest.raises(DataError, match=r"at least 4 purchases \(found 3\)"):
+        load(trained).predict(history, [0, 1])
+    assert load(trained).predict(history, [1, 0]).left_out == [4]
+
+
+@pytest.mark.parametrize("weights", [[1.7e308, 1.7e308], [5e-324, 5e-324]])
+def test_only_the_ratio_of_weights_counts(trained, weights):
+    history = np.ones((4, 1), dtype=np.float32)
+    assert load(trained).predict(history, weights) == load(trained).predict(history, [1, 1])
 
 
 @pytest.mark.parametrize("weights", [[1], [1, 2, 3], [-1, 2], [float("nan"), 1], [0, 0]])

@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from stages.lib.errors import ArtifactError, DataError
+from stages.lib.errors import DataError
 from stages.lib.features import Scaler, raw_features, split_parts
 
 
@@ -42,26 +43,44 @@ def test_a_constant_feature_scales_to_0_for_any_value():
     np.testing.assert_array_equal(scaler.transform(table(("2031-12-24 18:00", 999))), np.zeros((1, 6)))
 
 
+def test_a_range_that_float64_cannot_hold_is_refused():
+    rows = table(("2023-01-01", -1e308), ("2024-03-05 14:00", 1e308))
+    with pytest.raises(DataError, match=r"number must span .* \(found -1e\+308 to 1e\+308\)"):
+        Scaler.fit(rows, "none")
+    assert Scaler.fit(rows, "asinh").transform(rows)[:, 5].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("number", [1e300, -1e300, 1.7e308])
+def test_a_number_that_float32_cannot_hold_scaled_is_refused(number):
+    scaler = Scaler.fit(table(("2023-01-01", 0), ("2024-03-05 14:00", 0.5)), "none")
+    with pytest.raises(DataError) as refused:
+        scaler.transform(table(("2024-03-06", 1), ("2024-03-07 10:00", number), ("2024-03-08", number)))
+    assert f"(found {number!r} on 2024-03-07 10:00:00)" in str(refused.value)
+
+
 def test_scaler_survives_being_written_and_read():
     scaler = Scaler.fit(table(("2023-01-01", 1), ("2024-03-05 14:00", 1e6)), "asinh")
-    assert Scaler.from_dict(scaler.as_dict()) == scaler
+    assert Scaler.model_validate(scaler.as_dict()) == scaler
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        {"features": ["year"]},
-        {"number_transform": "log"},
-        {"data_min": [0.0]},
-        {"data_min": [float("nan")] * 6},
-        {"data_min": [1e9] * 6},
-        {"data_max": "high"},
-        {"more": 1},
+        ({"features": ["year"]}, "features must be"),
+        ({"features": 5}, "features"),
+        ({"number_transform": "log"}, "number_transform"),
+        ({"data_min": [0.0]}, "must have 6 numbers each"),
+        ({"data_min": [float("nan")] * 6}, "finite way above"),
+        ({"data_min": [float("-inf")] * 6}, "finite way above"),
+        ({"data_min": [-1.7e308] * 6, "data_max": [1.7e308] * 6}, "finite way above"),
+        ({"data_min": [1e9] * 6}, "finite way above"),
+        ({"data_min": ["1", "1", "1", "1", "1", "1"]}, "data_min.0"),
+        ({"data_min": [-(10**400), 0, 0, 0, 0, 0]}, "data_min.0"),
+        ({"data_max": "high"}, "data_max"),
+        ({"more": 1}, "more"),
     ],
 )
-def test_foreign_scaling_is_refused(change):
+def test_foreign_scaling_is_refused(change, message):
     scaler = Scaler.fit(table(("2023-01-01", 1), ("2024-03-05 14:00", 2)), "asinh")
-    with pytest.raises(ArtifactError, match="scaling"):
-        Scaler.from_dict(scaler.as_dict() | change)
-    with pytest.raises(ArtifactError, match="scaling"):
-        Scaler.from_dict(None)
+    with pytest.raises(ValidationError, match=message):
+        Scaler.model_validate(scaler.as_dict() | change)

@@ -58,6 +58,8 @@ def test_members_without_enough_history_are_named(trained, capsys):
 def test_describe_lists_members_without_predicting(trained, capsys):
     out = run(capsys, "--describe", "--artifacts_dir", trained).out
     assert str(trained / "time" / "model_seq2.pth") in out
+    found = json.loads(run(capsys, "--describe", "--json", "--artifacts_dir", trained).out)
+    assert found == json.loads((trained / "models_meta.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,7 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--history", "yes,perhaps"], 3, "history, label 2: expected yes or no (found 'perhaps')"),
         (["--history_csv", "none.csv"], 3, "none.csv: cannot be read"),
         (["--history", "yes,no", "--weights", "1"], 2, "weights must be one per member, L = [2, 4] (found 1)"),
+        (["--history", "yes,no", "--weights", "0,0"], 2, "weights must be finite, not negative and not all 0"),
         (["--history", "yes,no", "--weights", "1,x"], 2, "--weights must be numbers like 1,1,2 (found '1,x')"),
         (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
         ([], 2, "one of the arguments --history --history_csv --describe is required"),
@@ -90,7 +93,9 @@ def copied(trained, tmp_path):
     return Path(shutil.copytree(trained, tmp_path / "artifacts"))
 
 
-@pytest.mark.parametrize("damage", ["flipped bit", "truncated", "missing", "foreign metadata", "link"])
+@pytest.mark.parametrize(
+    "damage", ["flipped bit", "truncated", "missing", "foreign metadata", "link", "zone that is a path"]
+)
 def test_damaged_artifacts_end_with_one_line_and_exit_code_4(copied, capsys, damage):
     path = copied / "simple" / "model_simple_seq2.pth"
     content = bytearray(path.read_bytes())
@@ -99,6 +104,10 @@ def test_damaged_artifacts_end_with_one_line_and_exit_code_4(copied, capsys, dam
         path.write_bytes(content)
     elif damage == "truncated":
         path.write_bytes(content[:100])
+    elif damage == "zone that is a path":
+        metadata = (copied / "models_meta.json").read_text()
+        metadata = metadata.replace('"timezone": null', '"timezone": "dateutil//etc/localtime"')
+        (copied / "models_meta.json").write_text(metadata)
     elif damage == "foreign metadata":
         (copied / "models_meta.json").write_text('{"format_version": 7}')
     else:

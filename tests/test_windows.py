@@ -93,6 +93,8 @@ def damaged_windows():
     for change in (
         {"inputs": windows.inputs[0]},
         {"inputs": windows.inputs.double()},
+        {"inputs": windows.inputs.to("meta")},
+        {"targets": windows.targets.to_sparse()},
         {"targets": windows.targets[1:]},
         {"bounds": {"train": (0, 3)}},
         {"bounds": {"train": (0, 3), "val": (3, 5), "test": (5, 70)}},

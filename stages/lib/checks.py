@@ -39,19 +39,21 @@ def whole(low: int, high: int) -> Any:
 
 
 def describe_faults(error: ValidationError, source: str) -> list[str]:
-    """A line for each fault in `error`: source, path, rule, value."""
+    """A printable line for each fault in `error`: source, path, rule, value."""
     lines = []
     for fault in error.errors():
-        where = ".".join(map(str, fault["loc"]))
+        # Names come from outside too, and could hold line breaks or what a terminal takes for commands.
+        where = ".".join(map(str, fault["loc"])).encode("unicode_escape").decode()[:200]
+        place = f"{where}: " if where else ""
         found = repr(fault["input"])[:200]
         if fault["type"] == "missing":
             lines.append(f"{source}: {where} is missing")
         elif fault["type"] == "extra_forbidden":
             lines.append(f"{source}: {where} is not a setting (found {found})")
         elif fault["type"] == "value_error":
-            lines.append(f"{source}: {where + ': ' if where else ''}{fault['ctx']['error']}")
+            lines.append(f"{source}: {place}{str(fault['ctx']['error'])[:400]}")
         elif fault["type"] in ("model_type", "dict_type"):
             lines.append(f"{source}: {where + ' ' if where else ''}must be a mapping of settings (found {found})")
         else:
-            lines.append(f"{source}: {where}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {found})")
+            lines.append(f"{source}: {place}{fault['msg'][0].lower()}{fault['msg'][1:]} (found {found})")
     return lines

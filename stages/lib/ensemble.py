@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stages.lib.artifacts import Metadata, read_member
+from stages.lib.artifacts import read_member
 from stages.lib.errors import DataError, SettingsError
 from stages.lib.layout import ENSEMBLES, METADATA_FILE
+from stages.lib.metadata import Metadata
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,15 @@ def combine(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     weights : ndarray of shape (n_members,), float
         Not negative, not all 0; scaled to sum to 1 here.
     """
+    return np.tensordot(normalise(weights), np.asarray(probabilities, dtype=np.float64), axes=1)
+
+
+def normalise(weights: np.ndarray) -> np.ndarray:
+    """Weights of shape (n_members,), not negative and not all 0, scaled to sum to 1."""
     weights = np.asarray(weights, dtype=np.float64)
-    return np.tensordot(weights / weights.sum(), np.asarray(probabilities, dtype=np.float64), axes=1)
+    # The sum of weights that are large each may be more than float64 holds.
+    shares = weights / weights.max()
+    return shares / shares.sum()
 
 
 def describe(metadata: Metadata, artifacts_dir: Path) -> str:
@@ -55,8 +63,8 @@ def describe(metadata: Metadata, artifacts_dir: Path) -> str:
                 f"{member.val_accuracy:>13.4f}  {path}"
             )
     for name, figures in metadata.validation.items():
-        auc = "undefined" if figures["roc_auc"] is None else f"{figures['roc_auc']:.4f}"
-        lines.append(f"validation, {name}: log loss {figures['log_loss']:.4f}, ROC-AUC {auc}")
+        auc = "undefined" if figures.roc_auc is None else f"{figures.roc_auc:.4f}"
+        lines.append(f"validation, {name}: log loss {figures.log_loss:.4f}, ROC-AUC {auc}")
     return "\n".join([*lines, f"metadata: {artifacts_dir / METADATA_FILE}"])
 
 
@@ -103,25 +111,23 @@ class Ensemble:
         Raises
         ------
         DataError
-            If the history is shorter than the shortest sequence length.
+            If the history is shorter than the shortest sequence length whose weight is above 0.
         SettingsError
-            If the weights are not one per member, are negative, not finite, or all 0 for the members that are used.
+            If the weights are not one per member, are negative, not finite, or all 0.
         """
         lengths = list(self.models)
-        fitting = [length for length in lengths if length <= len(history)]
-        if not fitting:
-            raise DataError(f"history must hold at least {lengths[0]} purchases (found {len(history)})")
         by_length = self.weights if weights is None else _check_weights(weights, lengths)
+        if len(history) < (needed := next(length for length in lengths if by_length[length] > 0)):
+            raise DataError(f"history must hold at least {needed} purchases (found {len(history)})")
+        fitting = [length for length in lengths if length <= len(history)]
         used = np.array([by_length[length] for length in fitting])
-        if used.sum() <= 0:
-            raise SettingsError(f"weights must be above 0 for one of the members that are used: L = {fitting}")
         tensor = torch.as_tensor(history, dtype=torch.float32, device=self.device)
         with torch.inference_mode():
             logits = [self.models[length](tensor[None, -length:]).item() for length in fitting]
         probabilities = torch.tensor(logits, dtype=torch.float64).sigmoid().numpy()
         members = [
             MemberPrediction(*figures)
-            for figures in zip(fitting, probabilities.tolist(), (used / used.sum()).tolist(), strict=True)
+            for figures in zip(fitting, probabilities.tolist(), normalise(used).tolist(), strict=True)
         ]
         return Prediction(float(combine(probabilities, used)), members, [n for n in lengths if n not in fitting])
 
@@ -129,6 +135,6 @@ class Ensemble:
 def _check_weights(weights: list[float], lengths: list[int]) -> dict[int, float]:
     if len(weights) != len(lengths):
         raise SettingsError(f"weights must be one per member, L = {lengths} (found {len(weights)})")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
-        raise SettingsError(f"weights must be finite and not negative (found {weights})")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+        raise SettingsError(f"weights must be finite, not negative and not all 0 (found {weights})")
     return dict(zip(lengths, weights, strict=True))

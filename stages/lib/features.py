@@ -1,16 +1,16 @@
 """Purchases as numbers: the split into parts, calendar features, the number transform and the scaler."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import model_validator
 from sklearn.preprocessing import MinMaxScaler
 
-from stages.lib.errors import ArtifactError, DataError
+from stages.lib.checks import Section
+from stages.lib.errors import DataError
 from stages.lib.layout import PARTS, SCALED_FEATURES
-
-NUMBER_TRANSFORMS = ("asinh", "none")
 
 
 def split_parts(n_rows: int, val_split: float, test_split: float) -> np.ndarray:
@@ -63,8 +63,7 @@ def raw_features(table: pd.DataFrame, number_transform: str) -> np.ndarray:
     return np.column_stack(columns).astype(np.float64)
 
 
-@dataclass(frozen=True)
-class Scaler:
+class Scaler(Section):
     """What min-max scaling learned from the training rows.
 
     Attributes
@@ -78,38 +77,39 @@ class Scaler:
     """
 
     features: list[str]
-    number_transform: str
+    number_transform: Literal["asinh", "none"]
     data_min: list[float]
     data_max: list[float]
 
     @classmethod
     def fit(cls, train_table: pd.DataFrame, number_transform: str) -> "Scaler":
-        """The range of each feature over `train_table`, which must hold training rows only."""
-        values = raw_features(train_table, number_transform)
-        return cls(list(SCALED_FEATURES), number_transform, values.min(axis=0).tolist(), values.max(axis=0).tolist())
-
-    @classmethod
-    def from_dict(cls, content: Any) -> "Scaler":
-        """The scaler that `as_dict` described.
+        """The range of each feature over `train_table`, which must hold training rows only.
 
         Raises
         ------
-        ArtifactError
-            If the features are not ours, the transform is unknown, or the ranges are not finite and ascending.
+        DataError
+            If the range of `number` is more than float64 can hold.
         """
-        try:
-            scaler = cls(**content)
-            low, high = np.array(scaler.data_min, dtype=np.float64), np.array(scaler.data_max, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ArtifactError(f"scaling is not that of this format: {error}") from None
-        if tuple(scaler.features) != SCALED_FEATURES or scaler.number_transform not in NUMBER_TRANSFORMS:
-            found = f"{scaler.features}, {scaler.number_transform!r}"
-            raise ArtifactError(f"scaling must be of {list(SCALED_FEATURES)}, by {NUMBER_TRANSFORMS} (found {found})")
-        if low.shape != (len(SCALED_FEATURES),) or low.shape != high.shape or not np.isfinite(high - low).all():
-            raise ArtifactError(f"scaling must have {len(SCALED_FEATURES)} finite minima and maxima (found {content})")
-        if (low > high).any():
-            raise ArtifactError(f"scaling must have minima below maxima (found {content})")
-        return scaler
+        values = raw_features(train_table, number_transform)
+        low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
+        if not math.isfinite(high[-1] - low[-1]):
+            raise DataError(
+                f"number must span a range that float64 can hold over the training purchases, or number_transform be "
+                f"asinh (found {low[-1]!r} to {high[-1]!r})"
+            )
+        return cls(features=list(SCALED_FEATURES), number_transform=number_transform, data_min=low, data_max=high)
+
+    @model_validator(mode="after")
+    def _hold_a_range_of_each_feature(self) -> "Scaler":
+        if tuple(self.features) != SCALED_FEATURES:
+            raise ValueError(f"features must be {list(SCALED_FEATURES)} (found {str(self.features)[:200]})")
+        if not len(self.data_min) == len(self.data_max) == len(SCALED_FEATURES):
+            found = f"{len(self.data_min)}, {len(self.data_max)}"
+            raise ValueError(f"data_min and data_max must have {len(SCALED_FEATURES)} numbers each (found {found})")
+        for low, high in zip(self.data_min, self.data_max, strict=True):
+            if not 0 <= high - low < math.inf:
+                raise ValueError(f"data_max must be a finite way above data_min (found {low!r} to {high!r})")
+        return self
 
     def transform(self, table: pd.DataFrame) -> np.ndarray:
         """The scaled features of `table`.
@@ -121,12 +121,26 @@ class Scaler:
         Returns
         -------
         ndarray of shape (n_rows, 6), float32
+
+        Raises
+        ------
+        DataError
+            If a number lies so far outside the range seen in training that float32 cannot hold it scaled.
         """
         scaler = MinMaxScaler().fit(np.array([self.data_min, self.data_max]))
-        scaled = scaler.transform(raw_features(table, self.number_transform))
-        scaled[:, np.equal(self.data_min, self.data_max)] = 0.0
-        return scaled.astype(np.float32)
+        # What is too large becomes infinite here, and is refused below.
+        with np.errstate(over="ignore"):
+            scaled = scaler.transform(raw_features(table, self.number_transform))
+            scaled[:, np.equal(self.data_min, self.data_max)] = 0.0
+            scaled = scaled.astype(np.float32)
+        if (lost := ~np.isfinite(scaled).all(axis=1)).any():
+            purchase = table[lost].iloc[0]
+            raise DataError(
+                f"number must, scaled as in training, be within float32, or number_transform be asinh "
+                f"(found {float(purchase['number'])!r} on {purchase['datetime']})"
+            )
+        return scaled
 
     def as_dict(self) -> dict:
         """The attributes as plain values, to be written as JSON."""
-        return asdict(self)
+        return self.model_dump()

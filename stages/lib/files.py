@@ -6,11 +6,15 @@ import io
 import json
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import parquet
+from pydantic import TypeAdapter, ValidationError
 
+from stages.lib.checks import describe_faults
 from stages.lib.errors import ArtifactError
 
 
@@ -91,34 +95,87 @@ def read_artifact(path: Path) -> bytes:
     Raises
     ------
     ArtifactError
-        If it is missing or cannot be read.
+        If it is missing, cannot be read, or is a link that leads out of its folder.
     """
+    check_inside(path)
     try:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file that an earlier stage wrote; raises ArtifactError if it is missing or damaged."""
+def check_inside(path: Path) -> None:
+    """Refuse, with ArtifactError, a link that leads out of the folder it lies in."""
     try:
-        return json.loads(read_artifact(path))
+        inside = path.resolve().is_relative_to(path.parent.resolve())
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise ArtifactError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+    if not inside:
+        raise ArtifactError(f"{path} is a link that leads out of {path.parent}: it is not followed")
+
+
+def read_json(path: Path, kind: Any) -> Any:
+    """The content of a JSON file that an earlier stage wrote, read as `parse_json` does."""
+    return parse_json(read_artifact(path), str(path), kind)
+
+
+def parse_json(content: bytes, name: str, kind: Any) -> Any:
+    """JSON as a value of the type `kind`, such as a `Section`.
+
+    Raises
+    ------
+    ArtifactError
+        If the bytes are no JSON, are JSON in which a key stands twice, or are not of `kind`.
+    """
+    try:
+        found = json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not JSON: {error}") from None
+        raise ArtifactError(f"{name} is not JSON: {error}") from None
+    return check(found, name, kind)
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """The parquet file that an earlier stage wrote.
+def check(content: Any, name: str, kind: Any) -> Any:
+    """`content` as a value of the type `kind`; raises ArtifactError with its first fault."""
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise ArtifactError(describe_faults(error, name)[0]) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object as a dict; Python's reader would let the last of equal keys win."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"{twice[:200]!r} stands twice")
+    return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """The `columns` of a parquet file that an earlier stage wrote.
 
     Raises
     ------
     ArtifactError
         If it is missing, damaged or without one of `columns`.
     """
+    content = io.BytesIO(read_artifact(path))
     try:
-        return pd.read_parquet(io.BytesIO(read_artifact(path)), columns=columns)
-    except (ValueError, OSError, KeyError) as error:
-        raise ArtifactError(f"{path} is not a table as its stage writes it: {error}") from None
+        table = parquet.read_table(content, columns=columns)
+        # Text that is no UTF-8 would be found out only when it is looked at.
+        table.validate(full=True)
+        # What pandas noted of itself in the file could turn columns into an index.
+        frame = table.to_pandas(ignore_metadata=True)
+        if list(frame.columns) != columns:
+            raise ValueError(f"it must hold the columns {columns} once each")
+    except Exception as error:  # pyarrow and pandas raise whatever the damaged bytes lead them into
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArtifactError(f"{path} is not a table as its stage writes it: {reason}") from None
+    return frame
 
 
 def sha256(content: bytes) -> str:

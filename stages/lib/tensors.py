@@ -40,7 +40,7 @@ def load(content: bytes, name: str, expected: dict[str, torch.Tensor]) -> Any:
 
 
 def check(state: Any, name: str, expected: dict[str, torch.Tensor]) -> None:
-    """Refuse anything but dense, finite tensors of the keys, shapes and dtypes of `expected`, on whatever device.
+    """Refuse anything but plain, finite tensors of the keys, shapes and dtypes of `expected`, on whatever device.
 
     Raises
     ------
@@ -52,15 +52,21 @@ def check(state: Any, name: str, expected: dict[str, torch.Tensor]) -> None:
         raise ArtifactError(f"{name}: expected the keys {sorted(expected)} (found {str(found)[:200]!r})")
     for key, tensor in expected.items():
         found = state[key]
-        described = _describe(found)
-        if described != _describe(tensor):
-            raise ArtifactError(f"{name}: {key} must be {_describe(tensor)} (found {described[:200]})")
+        rule = f"{tensor.dtype} {tuple(tensor.shape)}"
+        described = f"{found.dtype} {tuple(found.shape)}" if is_plain(found) else _describe_kind(found)
+        if described != rule:
+            raise ArtifactError(f"{name}: {key} must be {rule} (found {described[:200]})")
         if not torch.isfinite(found).all():
             raise ArtifactError(f"{name}: {key} holds a value that is not finite")
 
 
-def _describe(value: Any) -> str:
-    """Dtype and shape of a dense tensor, and the type of anything else."""
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
-        return type(value).__name__ + str(getattr(value, "layout", ""))
-    return f"{value.dtype} {tuple(value.shape)}"
+def is_plain(value: Any) -> bool:
+    """Whether it is a dense tensor on the CPU, and of no subclass."""
+    dense = type(value) is torch.Tensor and value.layout == torch.strided and not value.is_nested
+    return dense and value.device.type == "cpu"
+
+
+def _describe_kind(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    return f"{type(value).__name__}, {value.layout}, {value.device}{', nested' if value.is_nested else ''}"

@@ -101,6 +101,8 @@ def read_windows(path: Path) -> Windows:
     """
     try:
         windows = Windows(**torch.load(path, weights_only=True, mmap=True))
+        if not (tensors.is_plain(windows.inputs) and tensors.is_plain(windows.targets)):
+            raise ValueError("inputs and targets must be dense tensors on the CPU")
         n_windows, _, _ = windows.inputs.shape
         ends = [bound for part in PARTS for bound in windows.bounds[part]]
         dtypes = {windows.inputs.dtype, windows.targets.dtype}

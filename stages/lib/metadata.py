@@ -1,0 +1,126 @@
+"""The JSON files that stages leave for `meta`, and what `meta` makes of them, typed and checked."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stages.lib.checks import Section, whole, within
+from stages.lib.features import Scaler
+from stages.lib.layout import ENSEMBLES, LABELS
+from stages.lib.settings import Reading
+
+FORMAT_VERSION = 1
+
+
+def _ascend(lengths: list[int]) -> list[int]:
+    if not lengths or lengths != sorted(set(lengths)):
+        raise ValueError(f"must ascend (found {str(lengths)[:200]})")
+    return lengths
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Length = whole(1, 10_000)
+Lengths = Annotated[list[Length], AfterValidator(_ascend)]
+# Such names are printed.
+MeasuredName = Annotated[str, Field(pattern="^[a-z0-9_]{1,64}$")]
+
+
+class LengthsFile(Section):
+    """`sequences/lengths.json`."""
+
+    mode: Literal["fixed", "auto"]
+    seq_lengths: Lengths
+    requested_seq_lengths: list[Length]
+    dropped: dict[str, str]
+
+
+class SummaryFile(Section, extra="ignore"):
+    """`prepared/summary.json`, of which a prediction needs how datetimes were read."""
+
+    reading: Reading
+
+
+class TrainingFile(Section):
+    """`<ensemble>/training.json`: sizes, effective precision and device."""
+
+    hidden_size: whole(1, 4096)
+    num_layers: whole(1, 16)
+    precision: Literal["fp32", "fp16", "bf16"]
+    device: Literal["cpu", "cuda"]
+
+
+class MemberFigures(Section):
+    """A member in `<ensemble>/metrics.json`: its best epoch."""
+
+    epochs: whole(1, 1 << 40)
+    best_epoch: whole(1, 1 << 40)
+    train_loss: Finite
+    val_loss: Finite
+    val_accuracy: Finite
+
+
+class MemberMetadata(MemberFigures):
+    """One member: its file's SHA-256, how it was trained, its figures and its weight in the combination."""
+
+    seq_length: Length
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class EnsembleMetadata(TrainingFile):
+    """One ensemble; `prefix` is for other programs, ours derive file names from ensemble and length."""
+
+    prefix: str
+    input_size: int
+    features: list[str]
+    members: Annotated[list[MemberMetadata], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _weigh_something(self) -> "EnsembleMetadata":
+        if not any(member.weight for member in self.members):
+            raise ValueError("the weight of a member must be above 0 (found 0 for all)")
+        return self
+
+
+class Figures(Section):
+    """Figures on the validation purchases; ROC-AUC is undefined (null) where all of them are alike."""
+
+    log_loss: Finite
+    roc_auc: Finite | None
+
+
+class Metadata(Section):
+    """The content of `models_meta.json`."""
+
+    format_version: Annotated[int, within(str(FORMAT_VERSION), lambda version: version == FORMAT_VERSION)]
+    mode: Literal["fixed", "auto"]
+    seq_lengths: Lengths
+    requested_seq_lengths: list[Length]
+    dropped_seq_lengths: dict[str, str]
+    precision: Literal["fp32", "fp16", "bf16", "mixed"]
+    scaler: Literal["MinMax"]
+    scaling: Scaler
+    labels: dict[str, int]
+    reading: Reading
+    ensembles: dict[Literal[tuple(ENSEMBLES)], EnsembleMetadata]
+    validation: dict[MeasuredName, Figures]
+
+    @model_validator(mode="after")
+    def _agree_with_this_program(self) -> "Metadata":
+        if self.labels != LABELS:
+            raise ValueError(f"labels must be {LABELS} (found {str(self.labels)[:200]})")
+        for name, layout in ENSEMBLES.items():
+            if name not in self.ensembles:
+                raise ValueError(f"ensembles must hold {name} (found {sorted(self.ensembles)})")
+            ensemble = self.ensembles[name]
+            expected = (f"{name}/{layout.prefix}", list(layout.features), len(layout.features))
+            if (found := (ensemble.prefix, ensemble.features, ensemble.input_size)) != expected:
+                raise ValueError(
+                    f"ensembles.{name} must have prefix, features, input_size {expected} (found {str(found)[:200]})"
+                )
+            lengths = [member.seq_length for member in ensemble.members]
+            if lengths != self.seq_lengths:
+                raise ValueError(
+                    f"ensembles.{name}.members must be of L = {self.seq_lengths} (found {str(lengths)[:200]})"
+                )
+        return self

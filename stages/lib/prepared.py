@@ -1,0 +1,31 @@
+"""The purchases that `prepare` wrote, read back and checked."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.errors import ArtifactError
+from stages.lib.files import read_table
+from stages.lib.layout import PARTS, SCALED_FEATURES
+
+
+def read_prepared(path: Path) -> pd.DataFrame:
+    """Purchases in time order: `returned` 0 or 1, `part`, and the six scaled features, float32.
+
+    Raises
+    ------
+    ArtifactError
+        If the file cannot be read, lacks a column, or holds what `prepare` never writes there.
+    """
+    table = read_table(path, ["returned", "part", *SCALED_FEATURES])
+    if not pd.api.types.is_integer_dtype(table["returned"]) or not table["returned"].isin((0, 1)).all():
+        raise ArtifactError(f"{path}: returned must be 0 or 1 in every row")
+    counts = [int((table["part"] == part).sum()) for part in PARTS]
+    if table["part"].tolist() != np.repeat(PARTS, counts).tolist() or 0 in counts[:2]:
+        found = ", ".join(f"{part} {count}" for part, count in zip(PARTS, counts, strict=True))
+        raise ArtifactError(f"{path}: part must be train, then val, then test (found {found} of {len(table)} rows)")
+    features = table[list(SCALED_FEATURES)]
+    if set(features.dtypes) != {np.dtype("float32")} or not np.isfinite(features.to_numpy()).all():
+        raise ArtifactError(f"{path}: {', '.join(SCALED_FEATURES)} must be finite float32 in every row")
+    return table

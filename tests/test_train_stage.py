@@ -1,0 +1,54 @@
+import shutil
+
+import pytest
+
+from stages.lib import settings
+from stages.lib.errors import ArtifactError
+from stages.lib.execution import Execution
+from stages.train import train
+
+
+@pytest.fixture
+def run(params, tmp_path):
+    """Train the time ensemble on the windows in `tmp_path`/windows, to write nothing there if they are refused."""
+    config = settings.check(params, "test").training("time")
+
+    def run():
+        train("time", tmp_path / "windows", tmp_path / "time", config, Execution(jobs=1, quiet=True, no_store=True))
+
+    yield run
+    assert not (tmp_path / "time").exists()
+
+
+@pytest.fixture
+def windows(trained, tmp_path):
+    """A copy of the time ensemble's windows, to be damaged."""
+    return shutil.copytree(trained / "sequences" / "time", tmp_path / "windows")
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_without_windows_is_refused(run, tmp_path, exists):
+    if exists:
+        (tmp_path / "windows").mkdir()
+    with pytest.raises(ArtifactError, match="windows holds no windows: run the stage sequences first"):
+        run()
+
+
+@pytest.mark.parametrize("name", ["seqfoo.pt", "seq3.pt", "seq02.pt", "other.pt"])
+def test_windows_that_are_not_what_their_name_says_are_refused(run, windows, name):
+    shutil.copy(windows / "seq2.pt", windows / name)
+    with pytest.raises(ArtifactError, match=rf"{name} must be of 6 features and named by its L \(found shape"):
+        run()
+
+
+def test_windows_of_the_other_ensemble_are_refused(run, windows, trained):
+    shutil.copy(trained / "sequences" / "simple" / "seq2.pt", windows / "seq2.pt")
+    with pytest.raises(ArtifactError, match=r"must be of 6 features .*\(found shape \(198, 2, 1\)\)"):
+        run()
+
+
+def test_windows_elsewhere_are_not_followed(run, windows):
+    (windows / "seq2.pt").rename(windows.parent / "elsewhere")
+    (windows / "seq2.pt").symlink_to("../elsewhere")
+    with pytest.raises(ArtifactError, match="a link that leads out of"):
+        run()
