@@ -85,7 +85,7 @@ READ_AS_PLAIN = {
     ),
     "out of order": (HEADER + "2024-01-02 11:30,yes,2.5\n2024-01-01 10:00,no,1\n", "sorted"),
     "fractions": (with_date("2024-01-01 10:00:00.000"), None),
-    "fractions of nanoseconds": (with_date("2024-01-01T10:00:00.000000123"), None),
+    "fractions of nanoseconds": (with_date("2024-01-01T10:00:00.000000123"), "fractions of a second"),
     "Z": (PLAIN.replace(":00,", ":00Z,").replace(":30,", ":30Z,"), "offset"),
     "offset": (PLAIN.replace(":30,", ":30+0530,").replace(":00,", ":00+05:30,"), "offset"),
     "short offset": (PLAIN.replace(":00,", ":00-08,").replace(":30,", ":30-08:00,"), "offset"),
