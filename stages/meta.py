@@ -20,11 +20,10 @@ from stages.lib.metadata import (
     LengthsFile,
     MemberFigures,
     Metadata,
-    SummaryFile,
     TrainingFile,
 )
 from stages.lib.outputs import replacing
-from stages.lib.prepared import read_prepared
+from stages.lib.prepared import SummaryFile, read_prepared
 from stages.lib.processes import die_with_parent
 
 MARKOV_ORDER = 8
