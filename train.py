@@ -13,6 +13,7 @@ import argparse
 import re
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,26 @@ EXECUTION_FLAGS = (
 )
 
 
+def _plain(kind: type) -> Callable[[str], Any]:
+    """`kind` of text as a person writes numbers: Python also takes `1_0` and digits of other scripts."""
+
+    def parse(text: str) -> Any:
+        if "_" in text or not text.isascii():
+            raise ValueError(text)
+        return kind(text)
+
+    # argparse names it in its message.
+    parse.__name__ = kind.__name__
+    return parse
+
+
 def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
     """The command line; `defaults` is the content of `params.yaml`."""
     parser = argparse.ArgumentParser(
         prog="train.py", description="Train both ensembles on a purchase history.", allow_abbrev=False
     )
     for name, section, kind, text in SETTING_FLAGS:
-        form = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
+        form = {"choices": kind} if isinstance(kind, tuple) else {"type": kind if kind is str else _plain(kind)}
         # A percent sign in a help text is a placeholder to argparse.
         parser.add_argument(f"--{name}", help=f"{text} (default: {defaults[section][name]})".replace("%", "%%"), **form)
     lengths = defaults["sequences"]["seq_lengths"]
@@ -87,7 +101,7 @@ def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
         default = Execution.model_fields[name].default if name != "jobs" else "one per core"
         # Existing command lines spell it so.
         spellings = [f"--{name}", "--prefatch_factor"] if name == "prefetch_factor" else [f"--{name}"]
-        parser.add_argument(*spellings, type=int, dest=name, help=f"{text} (default: {default})")
+        parser.add_argument(*spellings, type=_plain(int), dest=name, help=f"{text} (default: {default})")
     parser.add_argument(
         "--pin_memory",
         action="store_true",
@@ -129,7 +143,7 @@ def parse_lengths(words: list[str]) -> list[int] | str:
         return "auto"
     found = " ".join(words)
     try:
-        return [int(number) for number in re.split(r"[,\s]+", found.strip(" ,[]"))]
+        return [_plain(int)(number) for number in re.split(r"[,\s]+", found.strip(" ,[]"))]
     except ValueError:
         raise SettingsError(f"--seq_lengths must be whole numbers like 2,3,5 or auto (found {found!r})") from None
 

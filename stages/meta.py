@@ -25,11 +25,10 @@ from stages.lib.metadata import (
     LengthsFile,
     MemberFigures,
     Metadata,
-    SummaryFile,
     TrainingFile,
 )
 from stages.lib.outputs import replacing
-from stages.lib.prepared import read_prepared
+from stages.lib.prepared import SummaryFile, read_prepared
 
 MARKOV_ORDER = 8
 

@@ -62,6 +62,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
             "normalised": purchases.normalised,
             "dropped": purchases.dropped,
             "reading": reading,
+            "split": {"val_split": config.val_split, "test_split": config.test_split},
             "parts": _describe_parts(table),
         },
     )

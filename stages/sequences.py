@@ -6,7 +6,6 @@ if __name__ == "__main__":
     begin()
     die_with_parent()
 
-import math
 import sys
 from pathlib import Path
 
@@ -14,10 +13,11 @@ import torch
 
 from stages.lib import settings
 from stages.lib.errors import DataError, exit_on_error
-from stages.lib.files import write_atomic, write_json
+from stages.lib.files import read_json, write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
 from stages.lib.outputs import replacing
-from stages.lib.prepared import read_prepared
+from stages.lib.prepared import SummaryFile, read_prepared
+from stages.lib.split import fewest_rows
 from stages.lib.windows import cut_windows, length_ladder, usable_lengths
 
 
@@ -49,8 +49,9 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         print(f"sequence length {length} dropped: {reason}", file=sys.stderr)
     if not lengths:
         reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
-        needed = math.ceil((min(requested) + 1) * len(table) / n_rows["train"])
-        raise DataError(f"no sequence length is left: {reasons}; the shortest needs about {needed} purchases in all")
+        split = read_json(prepared_dir / "summary.json", SummaryFile).split
+        needed = fewest_rows(min(requested) + 1, split.val_split, split.test_split) or "far more"
+        raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
     for name, layout in ENSEMBLES.items():
         stream = torch.from_numpy(table[list(layout.features)].to_numpy(dtype="float32", copy=True))

@@ -17,9 +17,11 @@ def test_parts_follow_each_other_in_time():
     assert split_parts(4, 0.5, 0.0).tolist() == ["train"] * 2 + ["val"] * 2
 
 
-@pytest.mark.parametrize(("n_rows", "val_split", "test_split"), [(2, 0.2, 0.1), (3, 0.4, 0.1), (4, 0.6, 0.39)])
-def test_a_part_without_rows_is_refused(n_rows, val_split, test_split):
-    with pytest.raises(DataError, match=rf"{n_rows} purchases are too few"):
+@pytest.mark.parametrize(
+    ("n_rows", "val_split", "test_split", "needed"), [(2, 0.2, 0.1, 6), (3, 0.4, 0.1, 6), (4, 0.6, 0.39, 14)]
+)
+def test_a_part_without_rows_is_refused(n_rows, val_split, test_split, needed):
+    with pytest.raises(DataError, match=rf"{n_rows} purchases are too few: .* so {needed} are needed"):
         split_parts(n_rows, val_split, test_split)
 
 

@@ -15,6 +15,10 @@ from stages.lib.purchases import parse_labels, read_purchases
 
 PLAIN = "datetime,returned,number\n2024-01-01 10:00:00,no,1\n2024-01-02T11:30,yes,2.5\n"
 HEADER = "datetime,returned,number\n"
+STRAY = (
+    "note,datetime,returned,number\na,2024-01-01 10:00,no,1\nb,2024-01-02 10:00,yes,2\nc,2024-01-03 10:00,no,1\n"
+    "d,2024-01-04 10:00,no,1\ne,2024-01-05 10:00,yes,2\nf,2024-01-06 10:00,no,1\n"
+)
 
 
 def read(folder, content, **how):
@@ -59,17 +63,17 @@ READ_AS_PLAIN = {
     "1 and 0": (PLAIN.replace("yes", "1").replace("no,", "0,"), "labels"),
     "t and n": (PLAIN.replace("yes", "t").replace("no,", "N,"), "labels"),
     "True and f": (PLAIN.replace("yes", "True").replace("no,", "f,"), "labels"),
-    "outer blanks in the header": (PLAIN.replace("datetime,", " DateTime ,"), None),
-    "upper case header": (PLAIN.replace("datetime,returned,number", "DATETIME,Returned,NUMBER"), None),
-    "outer blanks": (PLAIN.replace(",1\n", ",  1 \n"), None),
-    "no final newline": (PLAIN.rstrip("\n"), None),
+    "outer blanks in the header": (PLAIN.replace("datetime,", " DateTime ,"), "names read in lower case"),
+    "upper case header": (PLAIN.replace("datetime,returned,number", "DATETIME,Returned,NUMBER"), "lower case"),
+    "outer blanks": (PLAIN.replace(",1\n", ",  1 \n"), "outer blanks left out"),
+    "no final newline": (PLAIN.rstrip("\n"), "the last line has no line end"),
     "blank line": (PLAIN.replace("\n2024-01-02", "\n\n2024-01-02"), "blank lines skipped: 1"),
-    "blank lines first": ("\n \n" + PLAIN, None),
-    "lines of blanks last": (PLAIN + "  \n\n", "blank lines skipped: 1"),
-    "gzip under a plain name": (gzip.compress(PLAIN.encode()), None),
+    "blank lines first": ("\n \n" + PLAIN, "blank lines skipped: 2"),
+    "lines of blanks last": (PLAIN + "  \n\n", "blank lines skipped: 2"),
+    "gzip under a plain name": (gzip.compress(PLAIN.encode()), "gzip unpacked"),
     "other column order": (
         "shop,number,returned,datetime\nx,1,no,2024-01-01 10:00:00\nx,2.5,yes,2024-01-02 11:30:00\n",
-        "columns ignored: shop",
+        "columns: in the order number, returned, datetime",
     ),
     "line ends in a quoted cell": (
         'note,datetime,returned,number\n"a\nb",2024-01-01 10:00,no,1\n"a\nb",2024-01-02 11:30,yes,2.5\n',
@@ -83,9 +87,17 @@ READ_AS_PLAIN = {
         ",datetime,returned,number\n0,2024-01-01 10:00,no,1\n1,2024-01-02 11:30,yes,2.5\n",
         "columns ignored: (no name)",
     ),
+    "columns without a name": (
+        "datetime,returned,number,,\n2024-01-01 10:00,no,1,,\n2024-01-02 11:30,yes,2.5,,\n",
+        "columns ignored: (no name)",
+    ),
+    "quotes in a bare cell": (
+        'note,datetime,returned,number\n5" pipe,2024-01-01 10:00,no,1\na "b",2024-01-02 11:30,yes,2.5\n',
+        "columns ignored: note",
+    ),
     "out of order": (HEADER + "2024-01-02 11:30,yes,2.5\n2024-01-01 10:00,no,1\n", "sorted"),
     "fractions": (with_date("2024-01-01 10:00:00.000"), None),
-    "fractions of nanoseconds": (with_date("2024-01-01T10:00:00.000000123"), None),
+    "fractions of nanoseconds": (with_date("2024-01-01T10:00:00.000000123"), "fractions of a second"),
     "Z": (PLAIN.replace(":00,", ":00Z,").replace(":30,", ":30Z,"), "offset"),
     "offset": (PLAIN.replace(":30,", ":30+0530,").replace(":00,", ":00+05:30,"), "offset"),
     "short offset": (PLAIN.replace(":00,", ":00-08,").replace(":30,", ":30-08:00,"), "offset"),
@@ -125,21 +137,38 @@ REFUSED = {
     "semicolons": (PLAIN.replace(",", ";"), r"looks separated by ';': save it separated by commas"),
     "tabs": (PLAIN.replace(",", "\t"), r"looks separated by '\\t'"),
     "bars": (PLAIN.replace(",", "|"), r"looks separated by '\|'"),
-    "short row": (PLAIN + "2024-01-03,no\n", r"row 4: expected as many cells .*\(found '2024-01-03,no'\)"),
-    "long row": (PLAIN + "2024-01-03,no,1,2\n", r"row 4: expected as many cells .*\(found '2024-01-03,no,1,2'\)"),
+    "short row": (
+        PLAIN + "2024-01-03,no\n",
+        r"row 4: expected as many cells as the header has, 3, not 2 \(found '2024-01-03,no'\)",
+    ),
+    "long row": (PLAIN + "2024-01-03,no,1,2\n", r"row 4: expected as many .* 3, not 4 \(found '2024-01-03,no,1,2'\)"),
     "short row after a cell of two lines": (
         'note,datetime,returned,number\n"a\nb",2024-01-01,no,1\nx,2024-01-02\n',
         r"row 4: expected as many cells .*\(found 'x,2024-01-02'\)",
     ),
     "repeated header": (PLAIN + HEADER, r"row 4: expected a purchase, not the header again"),
     "UTF-16": (PLAIN.encode("utf-16"), "found UTF-16: save it as UTF-8"),
-    "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), r"row 1: expected UTF-8 text \(found a NUL byte\)"),
+    "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), "found UTF-16 without a byte order mark: save it as UTF-8"),
+    "gzip within gzip": (gzip.compress(gzip.compress(PLAIN.encode())), "gzip within gzip: unpack it once"),
     "Latin-1": (PLAIN.encode() + b"2024-01-03,\xe9,1\n", r"row 4: expected UTF-8 text \(found byte 0xe9, as Latin-1"),
     "Latin-1 after CR": (PLAIN.replace("\n", "\r").encode() + b"\xe9", r"row 4: expected UTF-8"),
     "NUL byte": (with_label("y\0s"), r"row 3: expected UTF-8 text \(found a NUL byte\)"),
     "Excel workbook": (b"PK\x03\x04rest", "an Excel workbook or zip archive: save it as CSV"),
     "parquet": (b"PAR1rest", "a parquet file"),
     "unclosed quote": (PLAIN + '2024-01-03,no,"1\n', "row 4: a quote is opened and never closed"),
+    "text after a quoted cell": (
+        STRAY.replace("\nb,", '\n"b,').replace("\ne,", '\n"e,'),
+        r"row 3: a quote is opened and closed before other text: .*\(found 'e,2024-01-05 10:00,yes,2' in row 6\)",
+    ),
+    "rows between stray quotes": (
+        STRAY.replace("\nb,", '\n"b,').replace("\ne,", '\ne",'),
+        "row 3: an unclosed quote makes one cell of rows 3 to 6",
+    ),
+    "misshapen row between stray quotes": (
+        STRAY.replace("\nb,", '\n"b,').replace("04 10:00,", '04 10:00",'),
+        "row 3: an unclosed quote makes one cell of rows 3 to 5",
+    ),
+    "row of blank cells": (PLAIN + ",,\n", r"row 4: datetime must not be blank \(found ''\)"),
     "damaged gzip": (gzip.compress(PLAIN.encode())[:-9], "damaged gzip file"),
     "gzip of rubbish": (b"\x1f\x8b" + b"x" * 50, "damaged gzip file"),
     "unknown label": (with_label("maybe"), r"row 3: returned must be one of yes/y/true.*\(found 'maybe'\)"),
@@ -167,6 +196,12 @@ REFUSED = {
     "inner blank": (with_number("2 5"), r"row 3: number must be a finite number"),
     "two points": (with_number("1.234.5"), r"row 3: number must be a finite number"),
     "2^53 + 1": (with_number("9007199254740993"), r"row 3: number must be exact in float64.*'9007199254740993'"),
+    "2^53 + 1 with a point": (with_number("9007199254740993.0"), r"row 3: number must be exact in float64"),
+    "2^53 + 1 with an exponent": (with_number("9007199254740993e0"), r"row 3: number must be exact in float64"),
+    "2^53 + 1 with a negative exponent": (with_number("90071992547409930e-1"), r"row 3: number must be exact"),
+    "below float64": (with_number("1e-400"), r"row 3: number must be .*, not too small for float64 \(found '1e-400'\)"),
+    "number of 5000 digits": (with_number("0" * 5000 + "5"), r"row 3: number must have at most 400 characters"),
+    "date without end": (with_date("2" * 5000), r"row 2: datetime must have at most 400 characters"),
     "long identifier": (with_number("12345678901234567891"), r"row 3: number must be exact in float64"),
     "time alone": (with_date("10:00"), r"row 2: datetime must be an ISO 8601 date.*\(found '10:00', a time without a"),
     "epoch seconds": (with_date("1704103200"), r"row 2: datetime must be .*'1704103200', an epoch number"),
@@ -191,12 +226,24 @@ REFUSED = {
     "offset of a day": (PLAIN.replace(":00,", ":00+25:00,").replace(":30,", ":30+25:00,"), "does not exist"),
     "row after blank lines": (PLAIN + "\n\n2024-01-03,no,x\n", r"row 6: number must be"),
     "row after leading blank lines": ("\n \n" + with_number("x"), r"row 5: number must be"),
+    "row after a header of two lines": (
+        '"no\nte",datetime,returned,number\na,2024-01-01,no,1\nb,2024-01-02,no,x\n',
+        "row 4: number must be",
+    ),
+    "row after a short row of two lines": (
+        'note,datetime,returned,number\n"a\nb",2024-01-01\na,2024-01-02,no,x\n',
+        r"row 2: expected as many cells .*, 4, not 2 ",
+    ),
     "row after cells of two lines": (
         'note,datetime,returned,number\n"a\nb",2024-01-01,no,1\n"a\nb",2024-01-02,no,x\n',
         "row 4: number must be",
     ),
     "first of several faults": (HEADER + "2024-01-01,no,x\n2024-01-02,maybe,1\n", "row 2: number must be"),
+    "another like it": (HEADER + "2024-01-01,no2,1\n" * 2, r"row 2: .*\(found 'no2'; 1 more row like it\)"),
     "others like it": (HEADER + "2024-01-01,no2,1\n" * 3, r"row 2: .*\(found 'no2'; 2 more rows like it\)"),
+    "offset without a time": (with_date("2024-03-31+01:00"), "a date with an offset but without a time"),
+    "Z without a time": (with_date("2024-03-31Z"), "a date with an offset but without a time"),
+    "offset of 99 minutes": (with_date("2024-03-31T10:00+01:99"), "a day or time that does not exist"),
 }
 
 
@@ -239,7 +286,9 @@ def test_nothing_left_after_dropping_is_refused(tmp_path):
 
 
 def test_structural_faults_are_refused_while_dropping(tmp_path):
-    for case in ("empty", "missing column", "semicolons", "UTF-16", "unclosed quote", "two offsets"):
+    cases = ("empty", "missing column", "semicolons", "UTF-16", "unclosed quote", "two offsets")
+    stray = ("text after a quoted cell", "rows between stray quotes", "misshapen row between stray quotes")
+    for case in (*cases, *stray):
         with pytest.raises(DataError):
             read(tmp_path, REFUSED[case][0], on_bad_rows="drop")
 
@@ -262,6 +311,28 @@ def test_what_is_not_in_the_datetime_format_is_refused(tmp_path):
         DataError, match=r"row 2: datetime must be in the form %d/%m/%Y .*\(found '2024-01-01 10:00:00'"
     ):
         read(tmp_path, PLAIN, datetime_format="%d/%m/%Y")
+    with pytest.raises(DataError, match=r"%d/%m/%Y \(prepare.datetime_format\), and exist \(found '30/02/2024'\)$"):
+        read(tmp_path, with_date("30/02/2024").replace("2024-01-02T11:30", "01/02/2024"), datetime_format="%d/%m/%Y")
+
+
+def test_numbers_that_float64_holds_as_they_are_written_are_read(tmp_path):
+    written = (
+        "9007199254740992",
+        "1e23",
+        "-1.2345678901234567e+300",
+        "0.1234567890123456789",
+        "0e-400",
+        "1" + "0" * 22,
+    )
+    table = read(tmp_path, HEADER + "".join(f"2024-01-01,no,{number}\n" for number in written)).table
+    assert table["number"].tolist() == [float(number) for number in written]
+
+
+def test_one_cell_without_end_takes_no_memory_for_the_others(tmp_path):
+    rows = "2024-01-01,no,1\n" * 20_000 + f"2024-01-01,no,{'1' * 1_000_000}\n"
+    with pytest.raises(DataError, match="row 20002: number must have at most 400 characters") as refused:
+        read(tmp_path, HEADER + rows)
+    assert len(str(refused.value)) < 500
 
 
 def test_timezone_converts_offsets_to_local_time_over_a_clock_change(tmp_path):

@@ -54,9 +54,21 @@ def test_dropped_lengths_are_named(cut, capsys):
 def test_no_length_left_is_an_error(cut):
     with pytest.raises(
         DataError,
-        match=r"left: 150 needs at least 151 .* there are 140; .* about 216 purchases in all",
+        match=r"left: 150 needs at least 151 .* there are 140; the shortest needs 216 purchases in all",
     ):
         cut(seq_lengths=[150], max_seq_cap=1000)
+
+
+def test_as_many_purchases_as_are_said_to_be_needed_are_enough(params, tmp_path):
+    params["sequences"] = {"seq_lengths": [40], "max_seq_cap": 128}
+    config = settings.check(params, "test")
+    for n_rows in (58, 59):
+        prepare(write_purchases(tmp_path / "a.csv", n_rows), tmp_path / "prepared", config.prepare)
+        if n_rows == 59:
+            sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
+        else:
+            with pytest.raises(DataError, match="the shortest needs 59 purchases in all"):
+                sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
 
 
 def test_auto_grows_the_lengths_with_the_data(cut):

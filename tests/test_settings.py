@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import yaml
 
@@ -53,6 +55,33 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
             "prepare.datetime_format: must be a strptime pattern with day, month and year, like %d/%m/%Y "
             "(found '%d/%m')",
         ),
+        *(
+            (
+                "prepare",
+                "datetime_format",
+                value,
+                "prepare.datetime_format: must keep the hour and all between, like %H:%M or %I:%M %p "
+                f"(found {value!r})",
+            )
+            for value in ("%d/%m/%Y %I:%M", "%d/%m/%Y %M", "%d/%m/%Y %H:%S", "%d/%m/%Y %p")
+        ),
+        *(
+            (
+                "prepare",
+                "datetime_format",
+                f"%d/%m/%Y %{mark}",
+                "prepare.datetime_format: must be made of %Y %y %m %B %b %d %j %A %a %H %I %M %S %f %p %z %% "
+                f"(found %{mark} in '%d/%m/%Y %{mark}')",
+            )
+            for mark in ("Z", "c", "-")
+        ),
+        (
+            "prepare",
+            "datetime_format",
+            "%d/%m/%Y %d",
+            "prepare.datetime_format: must be a strptime pattern with day, month and year, like %d/%m/%Y "
+            "(found '%d/%m/%Y %d')",
+        ),
         (
             "prepare",
             "datetime_format",
@@ -70,6 +99,21 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
             "timezone",
             "../../etc/passwd",
             "prepare.timezone: must be an IANA zone like Europe/London (found '../../etc/passwd')",
+        ),
+        *(
+            (
+                "prepare",
+                "timezone",
+                value,
+                f"prepare.timezone: must be an IANA zone like Europe/London (found {value!r})",
+            )
+            for value in ("localtime", "right/Europe/London", "posixrules")
+        ),
+        (
+            "sequences",
+            "seq_lengths",
+            [200, 129],
+            "sequences: seq_lengths must have a length up to max_seq_cap, or none is left (found [200, 129] above 128)",
         ),
         *(
             (
@@ -95,6 +139,25 @@ def test_bad_values_are_named_with_path_rule_and_value(params, section, key, val
     with pytest.raises(SettingsError) as refused:
         settings.check(params, "params.yaml")
     assert str(refused.value) == f"params.yaml: {message}"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%d/%m/%Y %%z", "%d/%m/%Y %%Z", "%Y-%j %H", "%d %B %y, %I:%M:%S.%f %p", "%d.%m.%Y %H:%M Uhr"]
+)
+def test_patterns_that_lose_nothing_are_taken(params, pattern):
+    params["prepare"]["datetime_format"] = pattern
+    assert settings.check(params, "test").prepare.datetime_format == pattern
+
+
+def test_a_tree_of_aliases_is_refused_at_once(tmp_path, params):
+    bomb = "bomb: &a0 [x, x]\n" + "".join(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params) + bomb.replace("b8:", "train_time:"))
+    start = time.process_time()
+    with pytest.raises(SettingsError, match="b7 is not a setting") as refused:
+        settings.load(path)
+    assert time.process_time() - start < 1
+    assert max(map(len, str(refused.value).splitlines())) < 300
 
 
 def test_all_faults_are_named_at_once(params):

@@ -152,6 +152,10 @@ def test_bf16_trains_or_is_refused_with_the_reason(small, tmp_path):
     [
         (["--epochs", "0"], 2, "error: settings: train.epochs: must be a whole number from 1 to 100000 (found 0)"),
         (["--epochs", "ten"], 2, "argument --epochs: invalid int value: 'ten'"),
+        (["--epochs", "1_0"], 2, "argument --epochs: invalid int value: '1_0'"),
+        (["--lr", "0.0_1"], 2, "argument --lr: invalid float value: '0.0_1'"),
+        (["--jobs", "\u0663"], 2, "argument --jobs: invalid int value"),
+        (["--seq_lengths", "1_0"], 2, "--seq_lengths must be whole numbers like 2,3,5 or auto (found '1_0')"),
         (["--seq_lengths", "2,x"], 2, "--seq_lengths must be whole numbers"),
         (["--num_workers", "-1"], 2, "num_workers: must be a whole number from 0 to 1024 (found -1)"),
         (["--unknown", "1"], 2, "unrecognized arguments: --unknown 1"),

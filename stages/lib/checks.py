@@ -1,6 +1,7 @@
 """Values from outside as typed, checked values; every message names path, rule and the value found."""
 
 import re
+import reprlib
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -13,6 +14,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def shown(value: Any) -> str:
+    """The beginning of the value's repr, made without the rest: aliases make a few lines of YAML a tree without end."""
+    shortener = reprlib.Repr()
+    shortener.maxlevel, shortener.maxlist, shortener.maxdict = 3, 20, 20
+    shortener.maxstring = shortener.maxother = shortener.maxlong = 200
+    return shortener.repr(value)[:200]
+
+
 def within(rule: str, holds: Callable[[Any], bool]) -> WrapValidator:
     """A validator whose message names the whole rule and the value, whatever part of the rule is broken."""
 
@@ -22,7 +31,7 @@ def within(rule: str, holds: Callable[[Any], bool]) -> WrapValidator:
         except ValidationError:
             parsed = None
         if parsed is None or not holds(parsed):
-            raise ValueError(f"must be {rule} (found {value!r})")
+            raise ValueError(f"must be {rule} (found {shown(value)})")
         return parsed
 
     return WrapValidator(validate)
@@ -45,7 +54,7 @@ def describe_faults(error: ValidationError, source: str) -> list[str]:
         # Names come from outside too, and could hold line breaks or what a terminal takes for commands.
         where = ".".join(map(str, fault["loc"])).encode("unicode_escape").decode()[:200]
         place = f"{where}: " if where else ""
-        found = repr(fault["input"])[:200]
+        found = shown(fault["input"])
         if fault["type"] == "missing":
             lines.append(f"{source}: {where} is missing")
         elif fault["type"] == "extra_forbidden":

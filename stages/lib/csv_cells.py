@@ -1,31 +1,27 @@
 """A CSV as cells of text, each row with the number that an editor shows.
 
-What makes a file no table of comma-separated cells is refused here; what a cell may hold is not known here.
+What makes a text no table of comma-separated cells is refused here; what a cell may hold is not known here.
 """
 
 import csv
-import gzip
 import io
-import zlib
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from stages.lib.csv_quotes import check_quotes, check_swallowed
+from stages.lib.csv_text import read_text
 from stages.lib.errors import DataError
 
-# How files start that are often taken for a CSV, and what to do about it.
-GZIP_MAGIC = b"\x1f\x8b"
-FOREIGN_STARTS = {
-    b"PK\x03\x04": "an Excel workbook or zip archive: save it as CSV",
-    b"\xff\xfe": "UTF-16: save it as UTF-8",
-    b"\xfe\xff": "UTF-16: save it as UTF-8",
-    b"%PDF": "a PDF: export a CSV",
-    b"PAR1": "a parquet file: export a CSV",
-}
+# A row must fit into a block. Arrow counts blocks in 32 bits, and reads them one by one.
+MAX_BLOCK = 2**26
 
 
 @dataclass(frozen=True)
@@ -37,23 +33,27 @@ class Cells:
     table : DataFrame of str
         Columns by their lower-case, stripped names, indexed by row number: the first line of the file is 1, a quoted
         cell over two lines counts two.
-    misshapen : list of (int, str)
-        Row number and text of the rows that have too few or too many cells; they are not in `table`.
+    n_columns : int
+        Cells of the header, those of ignored columns too.
+    misshapen : list of (int, int, str)
+        Row number, number of cells and text of the rows that have too few or too many; they are not in `table`.
     """
 
     table: pd.DataFrame
-    misshapen: list[tuple[int, str]]
+    n_columns: int
+    misshapen: list[tuple[int, int, str]]
 
 
-def read_cells(path: Path, columns: tuple[str, ...], notes: list[str]) -> Cells:
+def read_cells(path: Path, columns: dict[str, str], notes: list[str]) -> Cells:
     """Read the CSV, or gzipped CSV, at `path`.
 
     Parameters
     ----------
     path : Path
         The file.
-    columns : tuple of str
-        Columns that must be there, in any order; others are left out.
+    columns : dict of str to str
+        Columns that must be there, in any order, and the pattern of a cell that is surely meant as one of theirs; other
+        columns are left out.
     notes : list of str
         Gets what was not in the plain form and how it was read.
 
@@ -62,89 +62,98 @@ def read_cells(path: Path, columns: tuple[str, ...], notes: list[str]) -> Cells:
     DataError
         If the file is no UTF-8 table of comma-separated cells with these columns once each.
     """
-    text = _decode(path, notes)
-    body = text.lstrip()
-    if not body:
+    text = read_text(path, notes)
+    body = text[re.match(r"(?:[^\S\n]*\n)*", text).end() :]
+    if not body.strip():
         raise DataError(f"{path.name}: expected a header row {','.join(columns)} (found an empty file)")
-    first_line = text[: len(text) - len(body)].count("\n") + 1
-    _check_quotes(path.name, body, first_line)
-    header = _check_header(path.name, first_line, body, columns, notes)
-    cells = _parse(path.name, first_line, body, header)
-    blank = (cells.table == "").all(axis=1)
-    if blank.any():
-        notes.append(f"file: blank lines skipped: {int(blank.sum())}")
-    if blank.all() and not cells.misshapen:
+    n_leading = text.count("\n", 0, len(text) - len(body))
+    check_quotes(path.name, body, n_leading + 1)
+    header, n_lines = _read_header(path.name, n_leading + 1, body)
+    header = _check_header(path.name, n_leading + 1, header, body.partition("\n")[0], tuple(columns), notes)
+    body = body.split("\n", n_lines)[n_lines] if body.count("\n") >= n_lines else ""
+    if not body.strip():
         raise DataError(f"{path.name}: expected rows below the header (found none)")
-    return Cells(cells.table.loc[~blank, list(columns)], cells.misshapen)
+    cells, n_blank = _parse(path.name, n_leading + n_lines + 1, body, header, columns)
+    if n_leading + n_blank:
+        notes.append(f"file: blank lines skipped: {n_leading + n_blank}")
+    return cells
 
 
-def _decode(path: Path, notes: list[str]) -> str:
+def _read_header(name: str, row: int, body: str) -> tuple[list[str], int]:
+    """The cells of the header and the lines it takes: a quoted name may hold line ends."""
+    reader = csv.reader(line[0] for line in re.finditer(r"[^\n]*\n?", body))
     try:
-        content = path.read_bytes()
-    except IsADirectoryError:
-        raise DataError(f"{path}: expected a CSV file (found a folder)") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if content.startswith(GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: damaged gzip file: {error}") from None
-    for start, what in FOREIGN_STARTS.items():
-        if content.startswith(start):
-            raise DataError(f"{path}: expected UTF-8 text (found {what})")
-    if (position := content.find(b"\x00")) >= 0:
-        raise DataError(f"{path} row {_row(content, position)}: expected UTF-8 text (found a NUL byte)")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        found = f"byte 0x{content[error.start]:02x}, as Latin-1 or Windows-1252 have it: save the file as UTF-8"
-        raise DataError(f"{path} row {_row(content, error.start)}: expected UTF-8 text (found {found})") from None
-    if text.startswith("\ufeff"):
-        notes.append("file: byte order mark removed")
-        text = text.removeprefix("\ufeff")
-    if "\r" in text:
-        notes.append("file: line ends CR or CRLF read as LF")
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text
+        return next(reader), reader.line_num
+    except csv.Error as error:
+        raise DataError(f"{name} row {row}: expected a header of comma-separated names (found {error})") from None
 
 
-def _row(content: bytes, position: int) -> int:
-    """The row of a byte, whatever ends the lines before it."""
-    before = content[:position].replace(b"\r\n", b"\n")
-    return before.count(b"\n") + before.count(b"\r") + 1
+def _check_header(
+    name: str, row: int, header: list[str], line: str, columns: tuple[str, ...], notes: list[str]
+) -> list[str]:
+    """The column names, lower case and stripped, once it is clear that those needed are among them.
 
-
-def _check_quotes(name: str, body: str, first_line: int) -> None:
-    if body.count('"') % 2 == 0:
-        return
-    # The first row with an odd number of quotes is the likeliest place; where a cell holds line ends it is one of two.
-    odd = next(row for row, line in enumerate(body.split("\n"), start=first_line) if line.count('"') % 2)
-    raise DataError(f"{name} row {odd}: a quote is opened and never closed")
-
-
-def _check_header(name: str, row: int, body: str, columns: tuple[str, ...], notes: list[str]) -> list[str]:
-    """The column names, lower case and stripped, once it is clear that those needed are among them."""
-    line = body.partition("\n")[0]
-    header = [cell.strip().lower() for cell in next(csv.reader([line]))]
-    twice = sorted({column for column in header if header.count(column) > 1})
-    if not set(columns) <= set(header):
+    Columns without a name, as spreadsheets append them, get one that no other has.
+    """
+    names = [cell.strip().lower() for cell in header]
+    if not set(columns) <= set(names):
         separator = next((mark for mark in (";", "\t", "|") if mark in line), None)
         hint = f"; it looks separated by {separator!r}: save it separated by commas" if separator else ""
-        missing = ", ".join(column for column in columns if column not in header)
+        missing = ", ".join(column for column in columns if column not in names)
         raise DataError(
             f"{name} row {row}: expected the columns {', '.join(columns)} (found {line[:200]!r}, "
             f"without {missing}{hint})"
         )
-    if twice:
-        raise DataError(f"{name} row {row}: each column must stand once (found twice: {', '.join(twice)})")
-    if ignored := [column or "(no name)" for column in header if column not in columns]:
-        notes.append(f"columns ignored: {', '.join(ignored)}")
-    return header
+    if twice := sorted(column for column, count in Counter(names).items() if column and count > 1):
+        raise DataError(f"{name} row {row}: each column must stand once (found twice: {_list(twice)})")
+    if any(cell != column for cell, column in zip(header, names, strict=True) if column in columns):
+        notes.append("columns: names read in lower case, without outer blanks")
+    if (order := [column for column in names if column in columns]) != list(columns):
+        notes.append(f"columns: in the order {', '.join(order)}")
+    if ignored := [column for column in names if column not in columns]:
+        notes.append(f"columns ignored: {_list(ignored)}")
+    return [column or f"\n{position}" for position, column in enumerate(names)]
 
 
-def _parse(name: str, first_line: int, body: str, header: list[str]) -> Cells:
-    """Every row below the header; lines of blanks alone are left out."""
+def _list(columns: list[str]) -> str:
+    """Names from a file, safe to print on one line, each once."""
+    shown = (column if column.isprintable() else repr(column) for column in columns)
+    return ", ".join(dict.fromkeys(column[:200] or "(no name)" for column in shown))
+
+
+def _parse(name: str, first_row: int, body: str, header: list[str], columns: dict[str, str]) -> tuple[Cells, int]:
+    """Every row of `body`, which starts below the header, and how many blank lines were left out."""
+    table, skipped = _read_arrow(name, body, header)
+    is_whole = np.ones(len(table) + len(skipped), dtype=bool)
+    is_whole[[row.number - 1 for row in skipped]] = False
+    # A quoted cell may hold line ends, which an editor counts.
+    n_inside = np.zeros(len(is_whole), dtype=int)
+    if '"' in body:
+        n_inside[is_whole] = sum(pc.count_substring(cells, "\n").to_numpy() for cells in table.columns)
+        n_inside[~is_whole] = [row.text.count("\n") for row in skipped]
+    starts = np.arange(len(is_whole)) + np.cumsum(n_inside) - n_inside
+    if n_inside.any():
+        bounds = np.column_stack([starts, starts + n_inside + 1])
+        check_swallowed(name, first_row, body, bounds, [columns.get(column, ".*") for column in header])
+    misshapen = [
+        (first_row + int(start), row.actual_columns, row.text)
+        for start, row in zip(starts[~is_whole], skipped, strict=True)
+        if row.text.strip()
+    ]
+    cells = table.select(list(columns)).to_pandas()
+    cells.index = starts[is_whole]
+    blank = (cells == "").all(axis=1)
+    if blank.any():
+        # Blank cells, as in `,,`, are no blank line.
+        lines = pd.Series(body.split("\n"), dtype="str")
+        blank[blank] = (lines[cells.index[blank]].str.strip() == "").to_numpy()
+    cells = cells[~blank]
+    cells.index += first_row
+    return Cells(cells, len(header), misshapen), int(blank.sum()) + len(skipped) - len(misshapen)
+
+
+def _read_arrow(name: str, body: str, header: list[str]) -> tuple[pa.Table, list[arrow_csv.InvalidRow]]:
+    """Rows with as many cells as the header, and the others with their numbers from 1."""
     skipped: list[arrow_csv.InvalidRow] = []
 
     def skip(row: arrow_csv.InvalidRow) -> str:
@@ -155,9 +164,9 @@ def _parse(name: str, first_line: int, body: str, header: list[str]) -> Cells:
     try:
         table = arrow_csv.read_csv(
             io.BytesIO(content),
-            # One thread and one block: only then are rows numbered.
+            # One thread: only then are rows numbered.
             read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=max(1024, 2 * len(content)), column_names=header
+                use_threads=False, block_size=min(len(content) + 1024, MAX_BLOCK), column_names=header
             ),
             parse_options=arrow_csv.ParseOptions(
                 newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=skip
@@ -165,16 +174,6 @@ def _parse(name: str, first_line: int, body: str, header: list[str]) -> Cells:
             convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{name}: not a table of comma-separated cells: {error}") from None
-    rows = np.delete(np.arange(len(table) + len(skipped)), [row.number - 1 for row in skipped])
-    cells = table.slice(1).to_pandas().set_index(first_line + rows[1:])
-    # A quoted cell may hold line ends, which an editor counts.
-    n_inside = sum(cells[column].str.count("\n") for column in cells) if '"' in body else 0 * cells.index
-    shift = np.concatenate([[0], np.cumsum(n_inside)])
-    misshapen = [
-        (first_line + row.number - 1 + int(shift[np.searchsorted(cells.index, first_line + row.number - 1)]), row.text)
-        for row in skipped
-        if row.text.strip()
-    ]
-    cells.index += shift[:-1]
-    return Cells(cells, misshapen)
+        reason = f"a row longer than {MAX_BLOCK:,} bytes" if "straddling" in str(error) else error
+        raise DataError(f"{name}: not a table of comma-separated cells: {reason}") from None
+    return table, skipped

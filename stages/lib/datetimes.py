@@ -8,8 +8,12 @@ import pandas as pd
 
 from stages.lib.errors import DataError
 
-ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?)?"
-OFFSET = r"Z|[+-][0-9]{2}(?::?[0-9]{2})?"
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
+OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-5][0-9])?)"
+CUT = "datetime: fractions of a second were cut to six digits"
+# A day away from either end of the years 1 to 9999, an offset or a zone leads to no other year.
+FIRST_INSTANT, LAST_INSTANT = pd.Timestamp("0001-01-02"), pd.Timestamp("9999-12-30 23:59:59.999999")
 
 
 def parse_datetimes(
@@ -24,7 +28,7 @@ def parse_datetimes(
     text : Series of str
         Stripped, indexed by row number.
     notes : list of str
-        Gets what was done with offsets.
+        Gets what was done with offsets and fractions.
     datetime_format : str or None
         A strptime pattern, or ISO 8601.
     timezone : str or None
@@ -36,24 +40,51 @@ def parse_datetimes(
         If some rows have an offset and others none, or offsets differ and no timezone says where they lead.
     """
     if datetime_format:
-        parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="%z" in datetime_format)
-        if parsed.dt.tz is not None:
-            parsed = parsed.dt.tz_convert(timezone).dt.tz_localize(None)
-        return parsed, f"datetime must be in the form {datetime_format} (prepare.datetime_format)"
-    is_plain = text.str.fullmatch(ISO_DATE)
-    offsets = text.where(~is_plain, "").str.extract(f"[0-9]({OFFSET})$", expand=False)
-    # A date alone ends in what could be an offset: 2024-03-31 has none.
-    has_offset = offsets.notna() & text.str.fullmatch(f"(?:{ISO_DATE})(?:{OFFSET})") & text.str.contains(":")
-    naive = text.where(~has_offset, text.str.replace(f"(?:{OFFSET})$", "", regex=True))
+        expected = f"datetime must be in the form {datetime_format} (prepare.datetime_format), and exist"
+        return _parse_format(text, notes, datetime_format, timezone), expected
+    is_plain = text.str.fullmatch(f"{DATE}(?:{TIME})?")
+    has_offset = text.str.fullmatch(f"{DATE}{TIME}{OFFSET}")
+    naive = text.where(~has_offset, text.str.replace(f"{OFFSET}$", "", regex=True)).where(is_plain | has_offset)
     # Microseconds are kept; finer digits would narrow the range of years.
-    naive = naive.where(is_plain | has_offset).str.replace(r"([.][0-9]{6})[0-9]+", r"\1", regex=True)
+    if naive.str.contains(r"[.][0-9]{7}", na=False).any():
+        notes.append(CUT)
+        naive = naive.str.replace(r"([.][0-9]{6})[0-9]+", r"\1", regex=True)
     parsed = pd.to_datetime(naive, format="ISO8601", errors="coerce")
-    minutes = _offset_minutes(offsets.where(has_offset))
-    bad = parsed.isna() | (parsed.dt.year < 1) | (minutes.abs() >= 24 * 60)
-    parsed = parsed.where(~bad)
+    parsed = parsed.where(parsed.dt.year >= 1)
     if has_offset.any():
-        parsed = _remove_offsets(name, text, parsed, minutes.where(~bad), notes, timezone)
+        minutes = _offset_minutes(text.where(has_offset).str.replace(f"^{DATE}{TIME}", "", regex=True))
+        parsed = parsed.where(~(minutes.abs() >= 24 * 60))
+        parsed = _remove_offsets(name, text, parsed, minutes.where(parsed.notna()), notes, timezone)
     return parsed, "datetime must be an ISO 8601 date like 2024-03-31 18:05:00"
+
+
+def _parse_format(text: pd.Series, notes: list[str], datetime_format: str, timezone: str | None) -> pd.Series:
+    """Naive local times, NaT where the text is not of the form."""
+    directives = re.findall("%(.)", datetime_format)
+    parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="z" in directives)
+    if "S" in directives:
+        parsed[_leap_seconds(text[parsed.dt.second < 2], datetime_format)] = pd.NaT
+    if "z" in directives:
+        parsed = _to_local(parsed.dt.tz_localize(None), timezone)
+    if parsed.dt.nanosecond.any():
+        notes.append(CUT)
+    return parsed
+
+
+def _leap_seconds(text: pd.Series, datetime_format: str) -> pd.Index:
+    """Rows that are of the form with 60 or 61 in the place of the seconds, which is read as the next minute."""
+    maybe = text[text.str.contains("6[01]")]
+    found = pd.Index([], dtype=text.index.dtype)
+    for second in ("60", "61"):
+        form = re.sub("%.", lambda directive, second=second: directive[0].replace("%S", second), datetime_format)
+        found = found.union(maybe.index[pd.to_datetime(maybe, format=form, errors="coerce").notna()])
+    return found
+
+
+def _to_local(instants: pd.Series, timezone: str) -> pd.Series:
+    """Local times of naive UTC `instants`; NaT where the year may leave 1 to 9999."""
+    instants = instants.where(instants.between(FIRST_INSTANT, LAST_INSTANT))
+    return instants.dt.tz_localize("UTC").dt.tz_convert(timezone).dt.tz_localize(None)
 
 
 def _offset_minutes(offsets: pd.Series) -> pd.Series:
@@ -74,8 +105,7 @@ def _remove_offsets(
     found = np.unique(minutes[good])
     if timezone:
         notes.append(f"datetime: converted to local time in {timezone}")
-        instants = parsed - pd.to_timedelta(minutes, unit="min")
-        return instants.dt.tz_localize("UTC").dt.tz_convert(timezone).dt.tz_localize(None)
+        return _to_local(parsed - pd.to_timedelta(minutes, unit="min"), timezone)
     if len(found) > 1:
         other = minutes[good & (minutes != minutes[good].iloc[0])].index[0]
         raise DataError(
@@ -88,6 +118,8 @@ def _remove_offsets(
 
 def hint_at_form(value: str) -> str:
     """What a value that is no ISO 8601 date looks like, and what to do."""
+    if re.fullmatch(f"{DATE} ?(?:Z|[+-][0-9:]+)", value):
+        return ", a date with an offset but without a time"
     if found := re.fullmatch(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(.*)", value, re.ASCII):
         first, mark, second, year, time = found.groups()
         clock = {0: "", 1: " %H:%M", 2: " %H:%M:%S"}.get(time.count(":") if time.startswith(" ") or not time else 3, "")
@@ -104,6 +136,6 @@ def hint_at_form(value: str) -> str:
         return ", an epoch number: convert it to a date"
     if re.fullmatch(r"\d{1,2}:\d{2}.*", value, re.ASCII):
         return ", a time without a date"
-    if re.fullmatch(ISO_DATE + f"(?:{OFFSET})?", value):
+    if re.fullmatch(f"{DATE}(?:{TIME})?(?:Z|[+-][0-9:]+)?", value):
         return ", a day or time that does not exist"
     return "; for another form set prepare.datetime_format"

@@ -11,6 +11,7 @@ from sklearn.preprocessing import MinMaxScaler
 from stages.lib.checks import Section
 from stages.lib.errors import DataError
 from stages.lib.layout import PARTS, SCALED_FEATURES
+from stages.lib.split import count_parts, fewest_rows, have_rows
 
 
 def split_parts(n_rows: int, val_split: float, test_split: float) -> np.ndarray:
@@ -32,11 +33,13 @@ def split_parts(n_rows: int, val_split: float, test_split: float) -> np.ndarray:
     DataError
         If a part with a share above 0 gets no row.
     """
-    n_test, n_val = round(n_rows * test_split), round(n_rows * val_split)
-    counts = (n_rows - n_val - n_test, n_val, n_test)
-    if counts[0] < 1 or counts[1] < 1 or (test_split > 0 and counts[2] < 1):
+    counts = count_parts(n_rows, val_split, test_split)
+    if not have_rows(counts, 1, test_split):
         found = ", ".join(f"{part} {count}" for part, count in zip(PARTS, counts, strict=True))
-        raise DataError(f"{n_rows} purchases are too few: every part needs at least one (found {found})")
+        needed = fewest_rows(1, val_split, test_split) or "far more"
+        raise DataError(
+            f"{n_rows} purchases are too few: every part needs at least one, so {needed} are needed (found {found})"
+        )
     return np.repeat(PARTS, counts)
 
 

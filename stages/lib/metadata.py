@@ -34,12 +34,6 @@ class LengthsFile(Section):
     dropped: dict[str, str]
 
 
-class SummaryFile(Section, extra="ignore"):
-    """`prepared/summary.json`, of which a prediction needs how datetimes were read."""
-
-    reading: Reading
-
-
 class TrainingFile(Section):
     """`<ensemble>/training.json`: sizes, effective precision and device."""
 

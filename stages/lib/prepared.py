@@ -5,9 +5,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stages.lib.checks import Section
 from stages.lib.errors import ArtifactError
 from stages.lib.files import read_table
 from stages.lib.layout import PARTS, SCALED_FEATURES
+from stages.lib.settings import Reading, TestSplit, ValSplit
+
+
+class Split(Section):
+    """Shares of the rows that `prepare` gave to `val` and `test`."""
+
+    val_split: ValSplit
+    test_split: TestSplit
+
+
+class SummaryFile(Section, extra="ignore"):
+    """`summary.json`: what later stages read of it."""
+
+    reading: Reading
+    split: Split
 
 
 def read_prepared(path: Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ refused with file, row, column, the value found and what was expected.
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,16 @@ from stages.lib.csv_cells import read_cells
 from stages.lib.datetimes import hint_at_form, parse_datetimes
 from stages.lib.errors import DataError
 
-COLUMNS = ("datetime", "returned", "number")
 YES = ("yes", "y", "true", "t", "1")
 NO = ("no", "n", "false", "f", "0")
+# The columns, and what a cell is like that is surely meant as one of theirs.
+COLUMNS = {"datetime": ".*[0-9].*", "returned": "|".join(YES + NO), "number": ".*[0-9].*"}
+# A float64 written out in full has 309 digits and then some; one cell of a megabyte would widen all others.
+MAX_CELL = 400
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 BAD_DATE = "datetime not a date"
-# Whole numbers with fewer digits than this are exact in float64.
-EXACT_DIGITS = 15
+# Whole numbers up to this one are exact in float64.
+MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,18 @@ def read_purchases(
     cells = read_cells(path, COLUMNS, notes)
     faults: list[_Fault] = []
     if cells.misshapen:
-        rows, texts = zip(*cells.misshapen, strict=True)
-        expected = "expected as many cells as the header has"
+        rows, counts, texts = zip(*cells.misshapen, strict=True)
+        expected = f"expected as many cells as the header has, {cells.n_columns}, not {counts[0]}"
         faults.append(_Fault("cells too few or too many", np.array(rows), texts[0], expected))
     text = cells.table.apply(lambda column: column.str.strip())
+    if (text != cells.table).any(axis=None):
+        notes.append("cells: outer blanks left out")
     repeated = pd.concat([text[name].str.lower() == name for name in COLUMNS], axis=1).all(axis=1)
     _note(faults, cells.table["datetime"], repeated, "repeated header", "expected a purchase, not the header again")
     for name in COLUMNS:
+        is_long = text[name].str.len() > MAX_CELL
+        _note(faults, text[name], is_long, f"{name} too long", f"{name} must have at most {MAX_CELL} characters")
+        text[name] = text[name].mask(is_long, "")
         _note(faults, cells.table[name], text[name] == "", f"{name} blank", f"{name} must not be blank")
 
     labels = text["returned"].str.lower()
@@ -103,11 +112,13 @@ def read_purchases(
 
     dropped = _count_dropped(faults)
     if dropped and on_bad_rows == "error":
-        raise DataError(f"{path.name} {_describe(faults)}")
+        raise DataError(f"{path.name} {_describe(faults, datetime_format)}")
     table = pd.DataFrame({"datetime": times, "returned": labels.isin(YES).astype("int8"), "number": numbers})
     table = table.drop(index=np.concatenate([np.array([], int), *(fault.rows for fault in faults)]), errors="ignore")
     if table.empty:
-        raise DataError(f"{path.name}: no purchase is left, every row is bad; the first: {_describe(faults)}")
+        raise DataError(
+            f"{path.name}: no purchase is left, every row is bad; the first: {_describe(faults, datetime_format)}"
+        )
     if not table["datetime"].is_monotonic_increasing:
         notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
     table["datetime"] = table["datetime"].astype("datetime64[us]")
@@ -143,11 +154,12 @@ def _count_dropped(faults: list[_Fault]) -> dict[str, int]:
     return {fault.reason: len(fault.rows) for fault in faults}
 
 
-def _describe(faults: list[_Fault]) -> str:
+def _describe(faults: list[_Fault], datetime_format: str | None) -> str:
     """The fault of the first bad row, and how many rows share it."""
     fault = min(faults, key=lambda fault: fault.rows[0])
-    others = f"; {len(fault.rows) - 1:,} more rows like it" if len(fault.rows) > 1 else ""
-    hint = hint_at_form(fault.value.strip()) if fault.reason == BAD_DATE else ""
+    n_others = len(fault.rows) - 1
+    others = f"; {n_others:,} more row{'s' if n_others > 1 else ''} like it" if n_others else ""
+    hint = hint_at_form(fault.value.strip()) if fault.reason == BAD_DATE and not datetime_format else ""
     return f"row {fault.rows[0]}: {fault.expected} (found {fault.value[:200]!r}{hint}{others})"
 
 
@@ -157,12 +169,23 @@ def _parse_numbers(text: pd.Series, faults: list[_Fault]) -> pd.Series:
     with_comma = text.str.fullmatch(r"[+-]?[0-9.]*,[0-9.,]*")
     expected = "number must be a finite number like 3 or 19.90"
     _note(faults, text, with_comma, "number with a comma", f"{expected}, without decimal or thousands comma")
-    # numpy parses to the nearest float64, which pandas' own parser misses by a last bit now and then.
-    values = pd.Series(text.where(is_number, "nan").to_numpy(dtype="U").astype(np.float64), index=text.index)
+    # Python parses to the nearest float64, which pandas' own parser misses by a last bit now and then.
+    values = pd.Series(text.where(is_number, "nan").to_numpy(dtype=object).astype(np.float64), index=text.index)
     _note(faults, text, ~np.isfinite(values), "number not a finite number", expected)
-    long = text[is_number & text.str.contains(f"[0-9]{{{EXACT_DIGITS + 1}}}")]
-    whole = long[long.str.fullmatch(r"[+-]?[0-9]+")]
-    lossy = [row for row, digits in whole.items() if np.isfinite(values[row]) and int(values[row]) != int(digits)]
+    zero = text[values == 0]
+    vanished = zero.index[zero.str.contains("^[+-]?[0.]*[1-9]")]
+    _note(
+        faults, text, pd.Series(text.index.isin(vanished)), "number too small", f"{expected}, not too small for float64"
+    )
+    large = text[np.isfinite(values) & (values.abs() >= MAX_EXACT)]
+    lossy = [row for row, written in large.items() if _loses_digits(written, float(values[row]))]
     expected = "number must be exact in float64, whole numbers up to 2^53"
     _note(faults, text, pd.Series(text.index.isin(lossy)), "number loses digits", expected)
     return values
+
+
+def _loses_digits(written: str, value: float) -> bool:
+    """Whether a large number is another than its float64; with an exponent, than its float64 as it is written."""
+    number = Decimal(written)
+    is_short = "e" in written.lower() and number == Decimal(repr(value))
+    return not is_short and number == number.to_integral_value() and number != Decimal(value)

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
-from stages.lib.checks import Section, describe_faults, whole, within
+from stages.lib.checks import Section, describe_faults, shown, whole, within
 from stages.lib.errors import SettingsError
 from stages.lib.layout import ENSEMBLES
 from stages.lib.yaml_file import read_yaml
@@ -29,6 +29,27 @@ ValSplit = Annotated[float, within("a share above 0 and below 1", lambda share: 
 TestSplit = Annotated[float, within("a share from 0 to below 1", lambda share: 0 <= share < 1)]
 
 
+# Directives of strptime that mean the same on every machine; an abbreviated zone (%Z) may be one of several.
+DIRECTIVES = "YymBbdjAaHIMSfpz%"
+# Fields of a time, from the year on, that must be known where a directive stands; the date always.
+N_FIELDS = {"": 3, "H": 4, "I": 4, "p": 4, "M": 5, "S": 6, "f": 7}
+
+
+def _directives(pattern: str) -> list[str]:
+    """What follows each percent sign: `%%z` is a percent sign and a letter, not `%z`."""
+    return re.findall("%(.?)", pattern, re.DOTALL)
+
+
+def _survives(pattern: str, n_fields: int) -> bool:
+    """Whether the first `n_fields` of year, month, day, hour and so on are read as they were written by `pattern`."""
+    moment = datetime(2003, 2, 4, 17, 6, 5, 7, tzinfo=UTC)
+    try:
+        read = datetime.strptime(moment.strftime(pattern), pattern)
+    except (ValueError, re.error):  # a directive that stands twice
+        return False
+    return (*read.timetuple()[:6], read.microsecond)[:n_fields] == (*moment.timetuple()[:6], 7)[:n_fields]
+
+
 class Reading(Section):
     """How datetimes of the CSV are read, in training and for a prediction alike."""
 
@@ -37,27 +58,28 @@ class Reading(Section):
 
     @field_validator("datetime_format")
     @classmethod
-    def _hold_a_whole_date(cls, pattern: str | None) -> str | None:
-        moment = datetime(2003, 2, 4, 17, 6, 5, tzinfo=UTC)
-        try:
-            complete = pattern is None or datetime.strptime(moment.strftime(pattern), pattern).date() == moment.date()
-        except (ValueError, re.error):  # re.error: a directive that stands twice
-            complete = False
-        if not complete:
+    def _lose_no_part_of_a_date(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        if unknown := [mark for mark in _directives(pattern) if mark not in DIRECTIVES]:
+            raise ValueError(f"must be made of %{' %'.join(DIRECTIVES)} (found %{unknown[0]} in {pattern!r})")
+        if not _survives(pattern, N_FIELDS[""]):
             raise ValueError(f"must be a strptime pattern with day, month and year, like %d/%m/%Y (found {pattern!r})")
+        if not _survives(pattern, max(N_FIELDS.get(mark, 0) for mark in _directives(pattern))):
+            raise ValueError(f"must keep the hour and all between, like %H:%M or %I:%M %p (found {pattern!r})")
         return pattern
 
     @field_validator("timezone")
     @classmethod
     def _name_a_zone(cls, name: str | None) -> str | None:
-        # Names outside the list can be paths to pandas, such as dateutil//etc/localtime.
-        if name is not None and name not in available_timezones():
+        # Other names can be paths to pandas (dateutil//etc/localtime); what `localtime` is depends on the machine.
+        if name is not None and name not in available_timezones() - {"localtime"}:
             raise ValueError(f"must be an IANA zone like Europe/London (found {name!r})")
         return name
 
     @model_validator(mode="after")
     def _say_where_offsets_lead(self) -> "Reading":
-        if "%z" in (self.datetime_format or "") and self.timezone is None:
+        if self.timezone is None and "z" in _directives(self.datetime_format or ""):
             raise ValueError("datetime_format with %z needs timezone: the zone to convert to (found None)")
         return self
 
@@ -86,6 +108,15 @@ class SequencesSettings(Section):
 
     seq_lengths: SeqLengths
     max_seq_cap: whole(1, MAX_LENGTH)
+
+    @model_validator(mode="after")
+    def _leave_a_length(self) -> "SequencesSettings":
+        if self.seq_lengths != "auto" and min(self.seq_lengths) > self.max_seq_cap:
+            raise ValueError(
+                f"seq_lengths must have a length up to max_seq_cap, or none is left "
+                f"(found {shown(self.seq_lengths)} above {self.max_seq_cap})"
+            )
+        return self
 
 
 class TrainSettings(Section):
