@@ -5,6 +5,7 @@ import pytest
 
 from stages.lib import outputs
 from stages.lib.errors import ArtifactError, BusyError
+from stages.lib.files import sha256
 from stages.lib.outputs import read_output, replacing
 
 
@@ -80,6 +81,14 @@ def test_a_run_killed_while_moving_is_read_as_finished_and_finished_by_the_next(
     assert read_output(folder, "other") == b"old"
     with replacing(folder):
         assert contents(folder) == {"time/a": "new", "meta": "new", "other": "old"}
+
+
+def test_of_two_runs_the_file_that_is_asked_for_is_read(folder):
+    fill(folder / ".publishing", time__a="new")
+    for content in (b"old", b"new"):
+        assert read_output(folder, "time/a", sha256(content)) == content
+    with pytest.raises(ArtifactError, match=r"out/time/a is not the file that models_meta.json names"):
+        read_output(folder, "time/a", sha256(b"other"))
 
 
 def test_what_a_killed_run_left_unfinished_is_cleared(folder):

@@ -230,7 +230,7 @@ REFUSED = {
         '"no\nte",datetime,returned,number\na,2024-01-01,no,1\nb,2024-01-02,no,x\n',
         "row 4: number must be",
     ),
-    "row after a short row of two lines": (
+    "short row of two lines": (
         'note,datetime,returned,number\n"a\nb",2024-01-01\na,2024-01-02,no,x\n',
         r"row 2: expected as many cells .*, 4, not 2 ",
     ),

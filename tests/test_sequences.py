@@ -60,15 +60,17 @@ def test_no_length_left_is_an_error(cut):
 
 
 def test_as_many_purchases_as_are_said_to_be_needed_are_enough(params, tmp_path):
-    params["sequences"] = {"seq_lengths": [40], "max_seq_cap": 128}
+    params["sequences"] = {"seq_lengths": [12], "max_seq_cap": 128}
     config = settings.check(params, "test")
-    for n_rows in (58, 59):
+
+    def run(n_rows):
         prepare(write_purchases(tmp_path / "a.csv", n_rows), tmp_path / "prepared", config.prepare)
-        if n_rows == 59:
-            sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
-        else:
-            with pytest.raises(DataError, match="the shortest needs 59 purchases in all"):
-                sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
+        sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
+
+    for too_few in (11, 18):
+        with pytest.raises(DataError, match="the shortest needs 19 purchases in all"):
+            run(too_few)
+    run(19)
 
 
 def test_auto_grows_the_lengths_with_the_data(cut):

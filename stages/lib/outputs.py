@@ -10,8 +10,8 @@ from pathlib import Path
 import filelock
 
 from stages.lib.errors import ArtifactError, BusyError
-from stages.lib.files import sync_folder
-from stages.lib.layout import OUTPUT_FOLDERS
+from stages.lib.files import sha256, sync_folder
+from stages.lib.layout import METADATA_FILE, OUTPUT_FOLDERS
 
 LOCK_FILE = ".lock"
 # A new set of outputs in the making; the same, finished, on its way into place; the files it replaces.
@@ -95,23 +95,41 @@ def _move_into_place(publishing: Path, folder: Path) -> None:
     shutil.rmtree(replaced)
 
 
-def read_output(folder: Path, name: str) -> bytes:
+def read_output(folder: Path, name: str, digest: str | None = None) -> bytes:
     """The bytes of `folder`/`name` of a finished run, also while, or after a kill while, it moves into place.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `replacing` put it.
+    name : str
+        Its path in `folder`.
+    digest : str, optional
+        The SHA-256 it should have. What a killed run left half-way may be newer than, or, after a checkout, older than
+        what lies in place: the one with this digest is read.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ArtifactError
-        If it cannot be read, or a link leads out of `folder`.
+        If it cannot be read, a link leads out of `folder`, or it has another SHA-256.
     """
+    found = False
     for path in (folder / PUBLISHING / name, folder / name):
         try:
             if not path.resolve(strict=True).is_relative_to(folder.resolve()):
                 raise ArtifactError(f"{path} is a link that leads out of {folder}: it is not followed")
-            return path.read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError:
             continue
         except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
             raise ArtifactError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+        if digest is None or sha256(content) == digest:
+            return content
+        found = True
+    if found:
+        raise ArtifactError(
+            f"{folder / name} is not the file that {METADATA_FILE} names: its SHA-256 differs; train again"
+        )
     raise FileNotFoundError(f"{folder / name} does not exist")
