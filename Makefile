@@ -12,8 +12,8 @@ all: $(VENV)/installed
 test: $(VENV)/installed-dev
 	ruff check .
 	ruff format --check .
-	# Files that share a finished pipeline stay together; two, for the longest two take most of the time.
-	pytest -n 2 --dist loadfile
+	# Two at a time: each trains on one thread.
+	pytest -n 2 --dist loadgroup
 
 bench: all
 	python -m tests.benchmarks.training

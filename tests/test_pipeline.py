@@ -15,8 +15,12 @@ from benchmarks import kills
 from conftest import ROOT, SMALL_PARAMS, wait_until_ended, write_purchases
 from dvc.repo import Repo
 
-# Warnings of DVC about its own parts.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    # Warnings of DVC about its own parts.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # One worker makes the finished pipeline that these tests look at.
+    pytest.mark.xdist_group("pipeline"),
+]
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = list(PIPELINE)
@@ -124,7 +128,7 @@ def commit(folder):
     run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A repository of its own with this pipeline, small settings and everything up to date and committed."""
     folder = tmp_path_factory.mktemp("repository")
@@ -216,7 +220,7 @@ def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
         dvc.kill()
     wait_until_ended(below)
     run(clone, "git", "checkout", "-q", "params.yaml")
-    run(clone, "dvc", "repro", "-q")
+    run(clone, "dvc", "repro", "-q", "train_time")
     assert (clone / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
 
 
