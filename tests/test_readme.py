@@ -28,7 +28,7 @@ def test_every_flag_is_explained(flag):
 
 def test_every_flag_that_is_named_exists():
     known = flags_of(train.build_parser(PARAMS)) | flags_of(predict.build_parser())
-    of_others = {"--batch-size", "--targets", "--log_loss", "--csv"}
+    of_others = {"--batch-size", "--rounds", "--targets", "--log_loss", "--csv"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z_-]+", README)) <= known | of_others
 
 
