@@ -85,7 +85,8 @@ def import_closure(path, found=None):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_are_exactly_the_import_closure(stage):
-    module = PIPELINE[stage]["cmd"].split()[2]
+    words = PIPELINE[stage]["cmd"].split()
+    module = words[words.index("-m") + 1]
     expected = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file(module))}
     assert {dep for dep in PIPELINE[stage]["deps"] if dep.endswith(".py")} == expected
 
@@ -210,7 +211,8 @@ def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["train"]["epochs"] = 100_000
     (clone / "params.yaml").write_text(yaml.safe_dump(params))
-    environment = os.environ | {"BOOMERANG_QUIET": "true", "BOOMERANG_JOBS": "2"}
+    # DVC starts stages with $SHELL; unlike bash, Debian's dash does not give its place to the only command.
+    environment = os.environ | {"BOOMERANG_QUIET": "true", "BOOMERANG_JOBS": "2", "SHELL": "/bin/sh"}
     with subprocess.Popen(["dvc", "repro", "-q", "train_time"], cwd=clone, env=environment) as dvc:
         deadline = time.monotonic() + 60
         # The stage, loky's tracker of resources, two workers.
