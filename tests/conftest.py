@@ -79,9 +79,11 @@ def write_purchases(path: Path, n_rows: int = 200, changed_from: int | None = No
 def wait_until_ended(processes: list[psutil.Process]) -> None:
     """Fail unless all `processes` end soon; one that waits to be collected by a parent who does not care has ended."""
     deadline = time.monotonic() + 30
-    while running := [process for process in processes if is_running(process)]:
-        assert time.monotonic() < deadline, running
+    while (running := [process for process in processes if is_running(process)]) and time.monotonic() < deadline:
         time.sleep(0.05)
+    for process in running:
+        process.kill()
+    assert not running
 
 
 def is_running(process: psutil.Process) -> bool:

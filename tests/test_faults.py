@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from conftest import write_purchases
@@ -77,6 +78,16 @@ def contents(folder):
     return {name: path.read_bytes() for name, path in found.items() if not name.startswith(".")}
 
 
+def state_of(folder):
+    """All that a next run can find in `folder` and in its store, random names and durations aside."""
+    found = {}
+    for top in (folder, folder.with_name(f"{folder.name}-store")):
+        for path in filter(Path.is_file, top.rglob("*")):
+            name = "temporary" if path.suffix == ".tmp" else path.name
+            found[path.relative_to(top).parent / name] = b"" if name == "history.jsonl" else path.read_bytes()
+    return found
+
+
 def assert_old_or_new(folder, old, new):
     metadata = read_metadata(folder)
     for name, ensemble in metadata.ensembles.items():
@@ -102,8 +113,11 @@ def count_calls(monkeypatch, run, old, folder):
 @pytest.mark.parametrize("fault", [full_disk, kill_self])
 def test_no_fault_at_any_call_loses_the_earlier_artifacts(runs, tmp_path, monkeypatch, fault, capfd):
     run, old, new = runs
+    # It is for the machine that goes down, not for a process that is killed, and most of the time would be spent in it.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     n_calls = count_calls(monkeypatch, run, old, tmp_path / "counted")
     assert n_calls > 50
+    recovered = []
     for n_until_fault in range(1, n_calls + 1):
         folder = tmp_path / str(n_until_fault)
         shutil.copytree(old, folder)
@@ -125,7 +139,10 @@ def test_no_fault_at_any_call_loses_the_earlier_artifacts(runs, tmp_path, monkey
             # A removal that fails after the new files stand is no reason to fail.
             assert os.waitstatus_to_exitcode(status) in (0, 10), n_until_fault
         assert_old_or_new(folder, old, new)
-        run(folder)
-        assert contents(folder) == contents(new)
-        assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".lock"]
+        state = state_of(folder)
+        if state not in recovered:
+            recovered.append(state)
+            run(folder)
+            assert contents(folder) == contents(new)
+            assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".lock"]
         shutil.rmtree(folder)

@@ -149,6 +149,15 @@ def finished(tmp_path_factory):
     return folder
 
 
+def clone_with_outputs(finished, folder):
+    """A clone of it in `folder`, its outputs out of the same cache."""
+    run(folder, "git", "clone", "-q", str(finished), "clone")
+    clone = folder / "clone"
+    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished / '.dvc' / 'cache'}\n")
+    run(clone, "dvc", "checkout", "-q")
+    return clone
+
+
 def stages_that_would_run(folder):
     """The stages that DVC finds changed, and those that depend on them."""
     with Repo(str(folder)) as repo:
@@ -206,8 +215,7 @@ def test_an_experiment_runs_only_what_its_parameter_changes(finished):
 
 
 def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
-    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
-    clone = tmp_path / "clone"
+    clone = clone_with_outputs(finished, tmp_path)
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["train"]["epochs"] = 100_000
     (clone / "params.yaml").write_text(yaml.safe_dump(params))
@@ -227,10 +235,7 @@ def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
 
 
 def test_a_stage_that_fails_leaves_the_earlier_outputs(finished, tmp_path):
-    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
-    clone = tmp_path / "clone"
-    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished / '.dvc' / 'cache'}\n")
-    run(clone, "dvc", "checkout", "-q")
+    clone = clone_with_outputs(finished, tmp_path)
     before = (clone / "artifacts" / "prepared" / "purchases.parquet").read_bytes()
     with (clone / "data" / "purchases.csv").open("a") as file:
         file.write("2030-01-01,perhaps,1\n")
