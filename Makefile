@@ -19,7 +19,7 @@ bench: all
 	python -m tests.benchmarks.training
 	python -m tests.benchmarks.startup
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt requirements-pipeline.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	$(PYTHON) -m venv $(VENV)
 	pip install --quiet -r requirements.txt

@@ -6,8 +6,10 @@ pipeline run in their order and write into `--artifacts_dir` what `dvc repro` wr
 
 if __name__ == "__main__":
     from stages.lib.processes import begin
+    from stages.lib.sources import at_start
 
     begin()
+    at_start()
 
 import argparse
 import re
@@ -23,6 +25,7 @@ from stages.lib.execution import Execution
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, STORE
 from stages.lib.outputs import LOCK_FILE, replacing
 from stages.lib.processes import die_with_parent
+from stages.lib.sources import check_sources, import_closure
 from stages.lib.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parent
@@ -185,6 +188,7 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
         for ensemble in ENSEMBLES:
             train(ensemble, new / "sequences" / ensemble, new / ensemble, config.training(ensemble), execution)
         meta(new / "prepared", new / "sequences", new, new)
+        check_sources(import_closure(Path(__file__)))
     print(describe(read_metadata(artifacts_dir), artifacts_dir))
 
 

@@ -2,9 +2,11 @@
 
 if __name__ == "__main__":
     from stages.lib.processes import begin, die_with_parent
+    from stages.lib.sources import at_start
 
     begin()
     die_with_parent()
+    at_start()
 
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from stages.lib.metadata import (
 )
 from stages.lib.outputs import replacing
 from stages.lib.prepared import SummaryFile, read_prepared
+from stages.lib.sources import unchanged
 
 MARKOV_ORDER = 8
 
@@ -137,7 +140,8 @@ def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, d
 
 def main() -> None:
     """Run the stage."""
-    with replacing(ARTIFACTS) as new:
+    inputs = [ARTIFACTS / name for name in ("prepared", "sequences/lengths.json", *ENSEMBLES)]
+    with replacing(ARTIFACTS) as new, unchanged(Path(__file__), inputs):
         meta(ARTIFACTS / "prepared", ARTIFACTS / "sequences", ARTIFACTS, new)
 
 

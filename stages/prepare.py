@@ -2,9 +2,11 @@
 
 if __name__ == "__main__":
     from stages.lib.processes import begin, die_with_parent
+    from stages.lib.sources import at_start
 
     begin()
     die_with_parent()
+    at_start()
 
 import io
 import sys
@@ -19,6 +21,7 @@ from stages.lib.files import write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, PARTS, SCALED_FEATURES
 from stages.lib.outputs import replacing
 from stages.lib.purchases import read_purchases
+from stages.lib.sources import unchanged
 
 
 def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) -> None:
@@ -83,7 +86,8 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().prepare
-    with replacing(ARTIFACTS) as new:
+    watched = unchanged(Path(__file__), [Path(config.data_path)], lambda: settings.load().prepare)
+    with replacing(ARTIFACTS) as new, watched:
         prepare(Path(config.data_path), new / "prepared", config)
 
 

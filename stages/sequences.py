@@ -2,9 +2,11 @@
 
 if __name__ == "__main__":
     from stages.lib.processes import begin, die_with_parent
+    from stages.lib.sources import at_start
 
     begin()
     die_with_parent()
+    at_start()
 
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from stages.lib.files import read_json, write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
 from stages.lib.outputs import replacing
 from stages.lib.prepared import SummaryFile, read_prepared
+from stages.lib.sources import unchanged
 from stages.lib.split import fewest_rows
 from stages.lib.windows import cut_windows, length_ladder, usable_lengths
 
@@ -67,7 +70,8 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().sequences
-    with replacing(ARTIFACTS) as new:
+    watched = unchanged(Path(__file__), [ARTIFACTS / "prepared"], lambda: settings.load().sequences)
+    with replacing(ARTIFACTS) as new, watched:
         sequences(ARTIFACTS / "prepared", new / "sequences", config)
 
 

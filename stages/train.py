@@ -2,9 +2,11 @@
 
 if __name__ == "__main__":
     from stages.lib.processes import begin, die_with_parent
+    from stages.lib.sources import at_start
 
     begin()
     die_with_parent()
+    at_start()
 
 import argparse
 import io
@@ -20,6 +22,7 @@ from stages.lib.execution import Execution
 from stages.lib.files import check_inside, write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, windows_file
 from stages.lib.outputs import replacing
+from stages.lib.sources import unchanged
 
 
 def train(
@@ -113,8 +116,10 @@ def main() -> None:
     ensemble = parser.parse_args().ensemble
     config, execution = settings.load().training(ensemble), Execution.from_environment()
     numerics.fix_environment({config.precision})
-    with replacing(ARTIFACTS) as new:
-        train(ensemble, ARTIFACTS / "sequences" / ensemble, new / ensemble, config, execution)
+    windows_dir = ARTIFACTS / "sequences" / ensemble
+    watched = unchanged(Path(__file__), [windows_dir], lambda: settings.load().training(ensemble))
+    with replacing(ARTIFACTS) as new, watched:
+        train(ensemble, windows_dir, new / ensemble, config, execution)
 
 
 if __name__ == "__main__":

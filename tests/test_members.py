@@ -3,12 +3,12 @@ import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from test_training import SETTINGS, some_windows
 
-from stages.lib import checkpoints
-from stages.lib.errors import SettingsError, TrainingError
+from stages.lib import checkpoints, sources, store
+from stages.lib.errors import ChangedError, SettingsError, TrainingError
 from stages.lib.execution import Execution
 from stages.lib.files import sha256
 from stages.lib.members import train_members
-from stages.lib.store import Entry
+from stages.lib.store import SOURCES, Entry
 from stages.lib.training import MemberTrainer
 
 
@@ -60,6 +60,16 @@ def test_every_epoch_of_every_member_is_a_line_on_stderr(windows_files, capsys):
     )
     assert line in err.splitlines()
     assert len(err.splitlines()) == 9
+
+
+def test_nothing_is_trained_when_a_source_is_not_what_it_was_at_the_start(windows_files, tmp_path, monkeypatch):
+    lstm = SOURCES["stages.lib.lstm"]
+    at_start = sources.at_start() | {lstm: "the hash of what was imported"}
+    for module in (sources, store):
+        monkeypatch.setattr(module, "at_start", lambda: at_start)
+    with pytest.raises(ChangedError, match=r"^stages/lib/lstm\.py changed while this ran"):
+        train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True, store=tmp_path))
+    assert list(tmp_path.rglob("checkpoint")) == []
 
 
 def test_quiet_prints_nothing(windows_files, capsys):

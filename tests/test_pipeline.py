@@ -1,11 +1,9 @@
 """What DVC is told agrees with what the stages do."""
 
-import ast
 import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 import networkx
 import psutil
@@ -14,6 +12,8 @@ import yaml
 from benchmarks import kills
 from conftest import ROOT, SMALL_PARAMS, wait_until_ended, write_purchases
 from dvc.repo import Repo
+
+from stages.lib.sources import import_closure
 
 pytestmark = [
     # Warnings of DVC about its own parts.
@@ -51,56 +51,31 @@ TRAIN_CHANGES = {
     "precision": "bf16",
     "use_gpu": True,
 }
+PROJECT_FILES = (
+    *("stages", "dvc.yaml", "requirements.txt", "requirements-pipeline.txt", "requirements-dev.txt"),
+    *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore"),
+)
 for name, value in TRAIN_CHANGES.items():
     RERUNS[f"train.{name}"] = (value, {*TRAININGS, "meta"})
     RERUNS[f"train_time.{name}"] = (value, {"train_time", "meta"})
     RERUNS[f"train_simple.{name}"] = (value, {"train_simple", "meta"})
 
 
-def module_file(name):
-    path = ROOT / Path(*name.split("."))
-    return path.with_suffix(".py") if path.with_suffix(".py").exists() else None
-
-
-def imports_of(path):
-    """Our modules that the module at `path` imports anywhere, also inside functions."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from filter(None, (module_file(name) for name in names if name.startswith("stages")))
-
-
-def import_closure(path, found=None):
-    found = set() if found is None else found
-    if path not in found:
-        found.add(path)
-        for imported in imports_of(path):
-            import_closure(imported, found)
-    return found
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_deps_are_exactly_the_import_closure(stage):
-    words = PIPELINE[stage]["cmd"].split()
-    module = words[words.index("-m") + 1]
-    expected = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file(module))}
-    assert {dep for dep in PIPELINE[stage]["deps"] if dep.endswith(".py")} == expected
+def our_imports(module):
+    closure = import_closure(ROOT / "stages" / module)
+    return {path.relative_to(ROOT).as_posix() for path in closure} - {f"stages/{module}"}
 
 
 def test_stages_import_no_stage_and_lib_imports_no_stage_and_nothing_imports_dvc():
     for path in (ROOT / "stages").rglob("*.py"):
-        imported = {found.relative_to(ROOT).as_posix() for found in imports_of(path)}
+        imported = our_imports(path.relative_to(ROOT / "stages"))
         assert all(name.startswith("stages/lib/") for name in imported), path
         assert "import dvc" not in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["purchases", "features"])
 def test_reading_purchases_never_imports_torch(name):
-    assert all("torch" not in path.read_text() for path in import_closure(module_file(f"stages.lib.{name}")))
+    assert all("torch" not in (ROOT / path).read_text() for path in our_imports(f"lib/{name}.py"))
 
 
 def leaves(section, prefix=""):
@@ -133,7 +108,7 @@ def commit(folder):
 def finished(tmp_path_factory):
     """A repository of its own with this pipeline, small settings and everything up to date and committed."""
     folder = tmp_path_factory.mktemp("repository")
-    for name in ("stages", ".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore", "dvc.yaml"):
+    for name in PROJECT_FILES:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(exist_ok=True)
         if source.is_dir():
@@ -190,9 +165,12 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, 
         ("stages/lib/windows.py", EVERYTHING - {"prepare"}),
         ("stages/lib/purchases.py", EVERYTHING),
         ("stages/lib/ensemble.py", {"meta"}),
+        ("requirements-pipeline.txt", EVERYTHING),
+        ("requirements.txt", set()),
+        ("requirements-dev.txt", set()),
     ],
 )
-def test_a_changed_module_runs_the_stages_that_import_it(finished, module, expected):
+def test_a_changed_file_runs_the_stages_that_depend_on_it(finished, module, expected):
     path = finished / module
     before = path.read_text()
     path.write_text(before + "# changed\n")
@@ -232,6 +210,22 @@ def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
     run(clone, "git", "checkout", "-q", "params.yaml")
     run(clone, "dvc", "repro", "-q", "train_time")
     assert (clone / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
+
+
+def test_an_edit_while_a_stage_runs_is_not_recorded_as_if_it_had_been_used(finished, tmp_path):
+    clone = clone_with_outputs(finished, tmp_path)
+    source = clone / "stages" / "lib" / "windows.py"
+    command = ["dvc", "repro", "--force", "--single-item", "sequences"]
+    with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as dvc:
+        # Outputs are in the making when the imports are done.
+        deadline = time.monotonic() + 60
+        while not (clone / "artifacts" / ".staged").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        source.write_text(source.read_text() + "# changed\n")
+        printed = dvc.communicate()[0].decode()
+    assert dvc.returncode != 0
+    assert "error: stages/lib/windows.py changed while this ran: nothing was written, run it again" in printed
+    assert "sequences" in stages_that_would_run(clone)
 
 
 def test_a_stage_that_fails_leaves_the_earlier_outputs(finished, tmp_path):

@@ -43,6 +43,12 @@ class BusyError(BoomerangError):
     exit_code = 6
 
 
+class ChangedError(BoomerangError):
+    """Sources, settings or inputs that changed while something was computed from them."""
+
+    exit_code = 7
+
+
 @contextmanager
 def exit_on_error(debug: bool = False) -> Iterator[None]:
     """Turn errors into lines on stderr and an exit code; SIGTERM ends the body as Ctrl-C does.

@@ -12,13 +12,14 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from stages.lib import checkpoints
 from stages.lib.devices import check_precision, choose_device
-from stages.lib.errors import ArtifactError, TrainingError
+from stages.lib.errors import ArtifactError, ChangedError, TrainingError
 from stages.lib.execution import Execution
 from stages.lib.files import read_artifact
 from stages.lib.processes import die_with_parent, keep_freed_memory
 from stages.lib.progress import HistoryWriter, Row, show_members
 from stages.lib.settings import TrainSettings
-from stages.lib.store import Entry, entry_name
+from stages.lib.sources import check_sources
+from stages.lib.store import SOURCES, Entry, entry_name
 from stages.lib.training import MemberTrainer, TrainedMember
 from stages.lib.windows import read_windows
 
@@ -90,6 +91,10 @@ def _train_member(
     torch.set_num_threads(1)
     keep_freed_memory()
     windows = read_windows(windows_file)
+    # The code that is loaded here is that of the entry's name if the files, now that it is loaded, still are.
+    check_sources(SOURCES.values())
+    if entry_name(read_artifact(windows_file), ensemble, windows.seq_length, settings) != entry.folder.name:
+        raise ChangedError("the code or the windows changed while this ran: nothing was written, run it again")
     with entry.reserved():
         trainer = MemberTrainer(windows, ensemble, settings, execution)
         try:

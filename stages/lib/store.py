@@ -20,9 +20,13 @@ from stages.lib import adam, batches, checkpoints, devices, lstm, numerics, tens
 from stages.lib.errors import ArtifactError
 from stages.lib.files import sha256, write_atomic
 from stages.lib.settings import TrainSettings
+from stages.lib.sources import at_start
 
 # The modules whose code decides what a member becomes.
-SOURCES = (adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows)
+SOURCES = {
+    module.__name__: Path(module.__file__).resolve()
+    for module in (adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows)
+}
 
 
 def entry_name(windows_content: bytes, ensemble: str, seq_length: int, settings: TrainSettings) -> str:
@@ -45,7 +49,7 @@ def entry_name(windows_content: bytes, ensemble: str, seq_length: int, settings:
         "ensemble": ensemble,
         "seq_length": seq_length,
         "settings": settings.model_dump(exclude={"use_gpu"}),
-        "sources": {module.__name__: sha256(Path(module.__file__).read_bytes()) for module in SOURCES},
+        "sources": {name: at_start()[path] for name, path in SOURCES.items()},
         "libraries": {"torch": torch.__version__, "numpy": np.__version__},
         "environment": {name: os.environ.get(name) for name in numerics.VARIABLES},
         "instructions": torch.backends.cpu.get_cpu_capability(),
