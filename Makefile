@@ -1,12 +1,14 @@
 # `make`: install, run the pipeline, show what came of it.  `make test`: lint and tests.  `make bench`: speed.
+# `make status`: is what is committed up to date?  `make reproduce`: does it give the same bytes again?
 PYTHON ?= python3
 VENV := .venv
 # DVC runs `python` of the caller's PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all test bench
+.PHONY: all test bench status reproduce
 all: $(VENV)/installed
 	dvc repro
+	python -m stages.reproduce --record
 	python predict.py --describe
 
 test: $(VENV)/installed-dev
@@ -14,6 +16,12 @@ test: $(VENV)/installed-dev
 	ruff format --check .
 	# Two at a time: each trains on one thread.
 	pytest -n 2 --dist loadgroup
+
+status: $(VENV)/installed
+	python -m stages.status
+
+reproduce: $(VENV)/installed
+	python -m stages.reproduce
 
 bench: all
 	python -m tests.benchmarks.training

@@ -3,6 +3,8 @@
 import csv
 import os
 import random
+import shutil
+import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
@@ -106,3 +108,56 @@ def trained(tmp_path_factory) -> Path:
     config = settings.check(params, "test")
     train.run(config, Execution(jobs=1, quiet=True, no_store=True), folder / "artifacts")
     return folder / "artifacts"
+
+
+PROJECT_FILES = (
+    *("stages", "dvc.yaml", "requirements.txt", "requirements-pipeline.txt", "requirements-dev.txt"),
+    *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore"),
+)
+
+
+def run(folder, *command, **environment):
+    found = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"BOOMERANG_QUIET": "true", "BOOMERANG_JOBS": "1"} | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+def commit(folder):
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A repository of its own with this pipeline, small settings and everything up to date and committed."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in PROJECT_FILES:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (folder / "params.yaml").write_text(yaml.safe_dump(SMALL_PARAMS))
+    write_purchases(folder / "data" / "purchases.csv", 200)
+    write_purchases(folder / "data" / "other.csv", 190)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "repro", "-q")
+    run(folder, "python", "-m", "stages.reproduce", "--record")
+    commit(folder)
+    return folder
+
+
+def clone_with_outputs(finished, folder):
+    """A clone of it in `folder`, its outputs out of the same cache."""
+    run(folder, "git", "clone", "-q", str(finished), "clone")
+    clone = folder / "clone"
+    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished / '.dvc' / 'cache'}\n")
+    run(clone, "dvc", "checkout", "-q")
+    return clone

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import yaml
 from benchmarks import kills
-from conftest import ROOT, SMALL_PARAMS, wait_until_ended, write_purchases
+from conftest import ROOT, SMALL_PARAMS, clone_with_outputs, run, wait_until_ended
 from dvc.repo import Repo
 
 from stages.lib.sources import import_closure
@@ -51,10 +51,6 @@ TRAIN_CHANGES = {
     "precision": "bf16",
     "use_gpu": True,
 }
-PROJECT_FILES = (
-    *("stages", "dvc.yaml", "requirements.txt", "requirements-pipeline.txt", "requirements-dev.txt"),
-    *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore"),
-)
 for name, value in TRAIN_CHANGES.items():
     RERUNS[f"train.{name}"] = (value, {*TRAININGS, "meta"})
     RERUNS[f"train_time.{name}"] = (value, {"train_time", "meta"})
@@ -85,52 +81,6 @@ def leaves(section, prefix=""):
 
 def test_the_table_covers_every_parameter():
     assert set(RERUNS) == set(leaves(yaml.safe_load((ROOT / "params.yaml").read_text())))
-
-
-def run(folder, *command, **environment):
-    found = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | {"BOOMERANG_QUIET": "true", "BOOMERANG_JOBS": "1"} | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert found.returncode == 0, found.stdout + found.stderr
-    return found.stdout
-
-
-def commit(folder):
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A repository of its own with this pipeline, small settings and everything up to date and committed."""
-    folder = tmp_path_factory.mktemp("repository")
-    for name in PROJECT_FILES:
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    (folder / "params.yaml").write_text(yaml.safe_dump(SMALL_PARAMS))
-    write_purchases(folder / "data" / "purchases.csv", 200)
-    write_purchases(folder / "data" / "other.csv", 190)
-    run(folder, "git", "init", "-q")
-    run(folder, "dvc", "repro", "-q")
-    commit(folder)
-    return folder
-
-
-def clone_with_outputs(finished, folder):
-    """A clone of it in `folder`, its outputs out of the same cache."""
-    run(folder, "git", "clone", "-q", str(finished), "clone")
-    clone = folder / "clone"
-    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished / '.dvc' / 'cache'}\n")
-    run(clone, "dvc", "checkout", "-q")
-    return clone
 
 
 def stages_that_would_run(folder):
@@ -247,11 +197,3 @@ def test_the_command_line_gives_the_bytes_of_the_pipeline(finished, tmp_path):
     finally:
         (finished / "train.py").unlink()
     assert kills.contents(tmp_path / "out") == kills.contents(finished / "artifacts")
-
-
-def test_a_second_repository_gives_the_same_lock(finished, tmp_path):
-    run(tmp_path, "git", "clone", "-q", str(finished), "clone")
-    clone = tmp_path / "clone"
-    run(clone, "dvc", "repro", "-q", "--force", BOOMERANG_JOBS="2", TZ="Asia/Tokyo", PYTHONHASHSEED="1")
-    assert (clone / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
-    assert run(clone, "git", "status", "--porcelain") == ""

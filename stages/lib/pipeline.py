@@ -1,0 +1,138 @@
+"""The pipeline as `dvc.yaml` tells it and `dvc.lock` records it, beside what its modules import and read."""
+
+import ast
+import hashlib
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.lib.errors import SettingsError
+from stages.lib.sources import ROOT, import_closure
+from stages.lib.yaml_file import read_yaml
+
+
+@dataclass(frozen=True)
+class LockedStage:
+    """What `dvc.lock` records of one stage: the hash of each dependency and of each output, by its path."""
+
+    deps: dict[str, str]
+    outs: dict[str, str]
+
+
+def read_lock(path: Path) -> dict[str, LockedStage]:
+    """The stages of a `dvc.lock`, in its order.
+
+    Raises
+    ------
+    SettingsError
+        If it is missing, or not what DVC writes.
+    """
+    content, faults = read_yaml(path)
+    try:
+        if faults:
+            raise ValueError(faults[0])
+        return {
+            name: LockedStage(*(_hashes(stage.get(kind, [])) for kind in ("deps", "outs")))
+            for name, stage in content["stages"].items()
+        }
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SettingsError(f"{path} is not what DVC writes: {error!r}") from None
+
+
+def _hashes(entries: list[dict[str, Any]]) -> dict[str, str]:
+    return {entry["path"]: entry[entry.get("hash", "md5")] for entry in entries}
+
+
+def outputs_digest(lock: dict[str, LockedStage]) -> str:
+    """One SHA-256 for all outputs that a lock records: that of code which gives the same outputs is the same."""
+    outputs = sorted(pair for stage in lock.values() for pair in stage.outs.items())
+    return hashlib.sha256(repr(outputs).encode()).hexdigest()
+
+
+def read_definition(path: Path) -> dict[str, dict[str, Any]]:
+    """The stages of a `dvc.yaml` as they are written there; raises SettingsError as `read_lock` does."""
+    content, faults = read_yaml(path)
+    if faults or not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        raise SettingsError(faults[0] if faults else f"{path} must hold stages")
+    return content["stages"]
+
+
+def check_lock(lock: dict[str, LockedStage]) -> list[str]:
+    """A line for each output that a later stage depends on in another version."""
+    made = {path: (name, found) for name, stage in lock.items() for path, found in stage.outs.items()}
+    return [
+        f"{name}: made from another {path} than {made[path][0]} has written since"
+        for name, stage in lock.items()
+        for path, found in stage.deps.items()
+        if path in made and made[path][1] != found
+    ]
+
+
+def check_deps(name: str, stage: dict[str, Any]) -> list[str]:
+    """A line for each module that a stage imports and its `deps` lack, or that they name and it does not import."""
+    module_file = _module_file(stage)
+    if module_file is None:
+        return []
+    imported = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file)}
+    listed = {dep for dep in stage.get("deps", []) if dep.endswith(".py")}
+    missing = [f"{name}: imports {path}, which is not in its deps" for path in sorted(imported - listed)]
+    return missing + [f"{name}: has {path} in its deps and does not import it" for path in sorted(listed - imported)]
+
+
+def check_params(name: str, stage: dict[str, Any], params: dict[str, Any]) -> list[str]:
+    """A line for each setting that a stage reads and its `params` lack, or that they name and it does not read.
+
+    A setting that `deps` take up, such as `${prepare.data_path}`, is in neither list.
+
+    Parameters
+    ----------
+    name : str
+        The stage.
+    stage : dict
+        How `dvc.yaml` defines it.
+    params : dict
+        The content of `params.yaml`.
+    """
+    module_file = _module_file(stage)
+    if module_file is None:
+        return []
+    in_deps = set(re.findall(r"\$\{([\w.]+)\}", " ".join(stage.get("deps", []))))
+    settings_read = _settings_read(module_file, stage["cmd"].split()[-1])
+    read, listed = (_select(_leaves(params), chosen) for chosen in (settings_read, stage.get("params", [])))
+    missing = [f"{name}: reads {leaf}, which is not in its params" for leaf in sorted(read - in_deps - listed)]
+    return missing + [f"{name}: has {leaf} in its params and does not read it" for leaf in sorted(listed - read)]
+
+
+def _module_file(stage: dict[str, Any]) -> Path | None:
+    """The file of the module that a stage runs; None where it runs something else."""
+    words = stage["cmd"].split()
+    if "-m" not in words[:-1]:
+        return None
+    path = ROOT.joinpath(*words[words.index("-m") + 1].split(".")).with_suffix(".py")
+    return path if path.exists() else None
+
+
+def _settings_read(module_file: Path, ensemble: str) -> set[str]:
+    """Settings, or sections of them, that a module takes from `settings.load()`: all where it keeps the whole."""
+    tree = ast.parse(module_file.read_bytes())
+    attributes = {id(node.value): node for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings.load":
+            names, outer = [], node
+            while outer := attributes.get(id(outer)):
+                names.append(outer.attr)
+            found |= {"train", f"train_{ensemble}"} if names[:1] == ["training"] else {".".join(names)}
+    return found
+
+
+def _select(leaves: Iterator[str], chosen: Collection[str]) -> set[str]:
+    """Those of `leaves` that are in `chosen` or in a section that is; the name of the whole is empty."""
+    return {leaf for leaf in leaves if any(not name or f"{leaf}.".startswith(f"{name}.") for name in chosen)}
+
+
+def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in section.items():
+        yield from _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]

@@ -1,0 +1,194 @@
+"""Run the committed pipeline again from nothing, and see whether the same bytes come out (`make reproduce`)."""
+
+if __name__ == "__main__":
+    from stages.lib.processes import begin, die_with_parent
+
+    begin()
+    die_with_parent()
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from stages.lib.differences import Difference, compare_files, list_files
+from stages.lib.errors import BoomerangError, SettingsError, exit_on_error
+from stages.lib.files import read_json, write_json
+from stages.lib.layout import MACHINE_FILE, REQUIREMENTS_FILE
+from stages.lib.machine import RecordedMachine, compare_machines, this_machine
+from stages.lib.pipeline import LockedStage, outputs_digest, read_definition, read_lock
+from stages.lib.sources import ROOT
+
+LOCK = "dvc.lock"
+# Of the caller's environment, what would lead git and DVC elsewhere or spare the training.
+NOT_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE", "BOOMERANG_STORE")
+# A day apart at any moment, and of other hash seeds: what depends on the local date, or on the order of a set, differs.
+SURROUNDINGS = ({"TZ": "Etc/GMT+12", "PYTHONHASHSEED": "1"}, {"TZ": "Etc/GMT-12", "PYTHONHASHSEED": "2"})
+
+
+def clone(folder: Path, cache_dir: Path) -> None:
+    """HEAD as a repository of its own in `folder`, its DVC cache in `cache_dir`."""
+    _run(["git", "clone", "--quiet", str(ROOT), str(folder)], ROOT)
+    (folder / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache_dir}\n")
+
+
+def rerun(folder: Path, surroundings: dict[str, str]) -> None:
+    """Run the pipeline of HEAD in `folder`, with an empty cache, without a member store.
+
+    Raises
+    ------
+    BoomerangError
+        If a stage fails there, or an input lies where a clone cannot have it.
+    """
+    clone(folder, folder / ".dvc" / "cache")
+    lock = read_lock(folder / LOCK)
+    made = {path for stage in lock.values() for path in stage.outs}
+    for path in {path for stage in lock.values() for path in stage.deps} - made:
+        if not (folder / path).exists():
+            _copy_input(path, folder)
+    # Without --force an output that equals one of an earlier stage would be taken from the cache.
+    _run(["dvc", "repro", "--force", "--no-run-cache"], folder, {"BOOMERANG_NO_STORE": "true", **surroundings})
+
+
+def _copy_input(path: str, folder: Path) -> None:
+    """Data that is not in git, or in DVC's cache alone, into the clone."""
+    if not (ROOT / path).resolve().is_relative_to(ROOT):
+        raise SettingsError(f"{path} lies outside the repository, and so not in a clone: put it into data/")
+    if not (ROOT / path).exists():
+        raise SettingsError(f"{path} is neither in git nor here: nothing can be computed from it")
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, folder / path)
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
+    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    # DVC and its stages are those of this Python, also where its environment is not activated.
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    # Results alone go to stdout.
+    done = subprocess.run(command, cwd=folder, env=inherited | path | (environment or {}), stdout=sys.stderr)
+    if done.returncode != 0:
+        raise BoomerangError(f"`{' '.join(command[:2])}` failed in a clean clone of HEAD, for the reason above")
+
+
+def compare_locks(
+    stages: list[str], one: dict[str, LockedStage], other: dict[str, LockedStage]
+) -> list[tuple[str, str, str]]:
+    """For each output of each of `stages`: stage, path, and `same`, `differs` or `missing`."""
+    rows = []
+    for stage in stages:
+        here, there = (lock[stage].outs if stage in lock else {} for lock in (one, other))
+        for path in sorted(here.keys() | there.keys()):
+            both = path in here and path in there
+            rows.append((stage, path, ("same" if here[path] == there[path] else "differs") if both else "missing"))
+    return rows
+
+
+def measure(path: str, one: Path, other: Path) -> dict[str, Difference]:
+    """For each file of the output `path` that is not the same in the repositories `one` and `other`: how far apart."""
+    here, there = list_files(one / path), list_files(other / path)
+    if not here:
+        return {path: Difference(others=["only its hash is known here, not its content"])}
+    found = {}
+    for name in sorted(here.keys() | there.keys()):
+        file = f"{path}/{name}" if name else path
+        if name not in here or name not in there:
+            found[file] = Difference(others=["is only in one"])
+        elif here[name].read_bytes() != there[name].read_bytes():
+            found[file] = compare_files(here[name], there[name])
+    return found
+
+
+def reproduce(n_runs: int, tolerance: float | None) -> bool:
+    """Run HEAD's pipeline from nothing, compare what comes out, and print how it compares.
+
+    Parameters
+    ----------
+    n_runs : {1, 2}
+        1 compares with the committed `dvc.lock`, 2 two runs with each other.
+    tolerance : float or None
+        Numbers that differ by no more are taken for the same; None: bytes must be the same.
+
+    Returns
+    -------
+    bool
+        Whether it is the same.
+    """
+    with tempfile.TemporaryDirectory(prefix="boomerang-") as temporary:
+        one, other = Path(temporary, "one"), Path(temporary, "other")
+        for folder, surroundings in zip((other, one)[:n_runs], SURROUNDINGS, strict=False):
+            rerun(folder, surroundings)
+        if n_runs == 1:
+            cache_dir = subprocess.check_output(["dvc", "cache", "dir"], cwd=ROOT, text=True).strip()
+            clone(one, (ROOT / cache_dir).resolve())
+        rows = compare_locks(list(read_definition(one / "dvc.yaml")), read_lock(one / LOCK), read_lock(other / LOCK))
+        for stage, path, verdict in rows:
+            print(f"{stage:<14} {path:<32} {verdict}")
+        differing = [(stage, path) for stage, path, verdict in rows if verdict != "same"]
+        if not differing:
+            print(f"{len(rows)} outputs, every byte the same")
+            return True
+        if n_runs == 1:
+            _run(["dvc", "checkout", "--quiet", "--allow-missing"], one)
+        found = {}
+        for _, path in differing:
+            found |= measure(path, one, other)
+        print(f"\n{differing[0][0]} differs first")
+        for file, difference in found.items():
+            print(f"  {file}: {difference}")
+        largest = max(difference.largest for difference in found.values())
+        accepted = tolerance is not None and largest <= tolerance and not any(d.others for d in found.values())
+        if n_runs == 1:
+            _print_machines(one)
+        if tolerance is not None:
+            print(f"\n{'accepted' if accepted else 'not accepted'} with a tolerance of {tolerance:g}")
+        return accepted
+
+
+def _print_machines(committed: Path) -> None:
+    recorded = read_json(committed / MACHINE_FILE, RecordedMachine)
+    lines = compare_machines(recorded, RecordedMachine(outputs=recorded.outputs, **_here()))
+    print("\nthe machine that made dvc.lock / this one")
+    for line in lines or ["the same in all that is recorded: this is another result, not another rounding"]:
+        print(f"  {line}")
+
+
+def _here() -> dict:
+    return this_machine(ROOT / REQUIREMENTS_FILE).model_dump()
+
+
+def record() -> None:
+    """Write `machine.json` anew where `dvc.lock` has other outputs than it is about."""
+    digest, path = outputs_digest(read_lock(ROOT / LOCK)), ROOT / MACHINE_FILE
+    if not path.exists() or read_json(path, RecordedMachine).outputs != digest:
+        write_json(path, {"outputs": digest, **_here()})
+
+
+def main(arguments: list[str]) -> None:
+    """Read the flags and reproduce, or record."""
+    parser = argparse.ArgumentParser(prog="python -m stages.reproduce", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--runs", type=int, choices=(1, 2), default=1, help="2: compare two runs, not one and dvc.lock (default: 1)"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, help="take numbers that differ by no more for the same (default: compare bytes)"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help=f"only note in {MACHINE_FILE} which machine made dvc.lock, if it is new"
+    )
+    flags = parser.parse_args(arguments)
+    if flags.record:
+        record()
+        return
+    changed = subprocess.check_output(["git", "status", "--porcelain", "--untracked-files=no"], cwd=ROOT, text=True)
+    if changed:
+        print(f"not part of it, because it is not committed:\n{changed}", file=sys.stderr, end="")
+    if not reproduce(flags.runs, flags.tolerance):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(sys.argv[1:])

@@ -1,0 +1,132 @@
+"""Is what is committed what the code and the parameters say (`make status`)?
+
+Exit code 1 when it is not. `dvc status` and `dvc repro --dry` end with 0 on a stale pipeline, and see neither imports
+nor parameters that `dvc.yaml` forgets.
+"""
+
+if __name__ == "__main__":
+    from stages.lib.processes import begin
+
+    begin()
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from stages.lib.errors import ArtifactError, SettingsError, exit_on_error
+from stages.lib.files import parse_json, read_artifact, read_json, sha256
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, MACHINE_FILE, METADATA_FILE, OUTPUT_FOLDERS, expected_files
+from stages.lib.machine import RecordedMachine, check_installed
+from stages.lib.metadata import Metadata
+from stages.lib.pipeline import (
+    LockedStage,
+    check_deps,
+    check_lock,
+    check_params,
+    outputs_digest,
+    read_definition,
+    read_lock,
+)
+from stages.lib.sources import ROOT
+from stages.lib.yaml_file import read_yaml
+
+
+def stale_stages(lock: dict[str, LockedStage]) -> list[str]:
+    """A line for each change that DVC finds; outputs that are just not here, as in a fresh clone, are none."""
+    made = {path for stage in lock.values() for path in stage.outs}
+    lines = []
+    for stage, entries in json.loads(_printed("dvc", "status", "--json")).items():
+        for entry in entries:
+            if isinstance(entry, str):
+                lines.append(f"{stage}: {entry}")
+                continue
+            changes = {path: change for found in entry.values() for path, change in found.items()}
+            for path, change in changes.items():
+                names = change if isinstance(change, dict) else {path: change}
+                absent = path in made and change in ("deleted", "not in cache")
+                lines += [] if absent else [f"{stage}: {name} is {how}" for name, how in names.items()]
+    return lines
+
+
+def uncommitted_files(lock: dict[str, LockedStage]) -> list[str]:
+    """A line for each file that decides what comes out and is not in git, or not as it is here."""
+    made = {path for stage in lock.values() for path in stage.outs}
+    inputs = {path for stage in lock.values() for path in stage.deps} - made
+    files = sorted({"dvc.yaml", "dvc.lock", "params.yaml", MACHINE_FILE} | inputs)
+    tracked = set(_printed("git", "ls-files", "-z", "--", *files).split("\0"))
+    changed = {line[3:] for line in _printed("git", "status", "--porcelain", "-z", "--", *files).split("\0")}
+    return [
+        f"{path} is not in git" if path not in tracked else f"{path} is not committed as it is here"
+        for path in files
+        if (path not in tracked and not Path(ROOT, f"{path}.dvc").exists()) or (path in tracked and path in changed)
+    ]
+
+
+def check_machine(lock: dict[str, LockedStage]) -> list[str]:
+    """A line if the machine on record made other outputs than `dvc.lock` names."""
+    path = ROOT / MACHINE_FILE
+    if path.exists() and read_json(path, RecordedMachine).outputs == outputs_digest(lock):
+        return []
+    return [f"{MACHINE_FILE} is not about the outputs in dvc.lock: `python -m stages.reproduce --record` renews it"]
+
+
+def check_outputs(folder: Path) -> list[str]:
+    """A line for each file in `folder` that `models_meta.json` does not account for, or accounts for otherwise."""
+    metadata = parse_json(read_artifact(folder / METADATA_FILE), METADATA_FILE, Metadata)
+    expected = expected_files(metadata.seq_lengths)
+    found = {
+        path.relative_to(folder).as_posix()
+        for name in OUTPUT_FOLDERS
+        for path in (folder / name).rglob("*")
+        if path.is_file()
+    }
+    lines = [f"{folder.name}/{name} is left over: {METADATA_FILE} knows of no such file" for name in found - expected]
+    lines += [f"{folder.name}/{name} is missing" for name in expected - found]
+    for name, layout in ENSEMBLES.items():
+        for member in metadata.ensembles[name].members:
+            path = f"{name}/{layout.member_file(member.seq_length)}"
+            if path in found and sha256(read_artifact(folder / path)) != member.sha256:
+                lines.append(f"{folder.name}/{path} is not the file that {METADATA_FILE} names: its SHA-256 differs")
+    return sorted(lines)
+
+
+def _printed(*command: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SettingsError(f"`{' '.join(command[:2])}` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def find_faults() -> list[str]:
+    """Everything that is not as it should be, a line each."""
+    lock, stages = read_lock(ROOT / "dvc.lock"), read_definition(ROOT / "dvc.yaml")
+    params = read_yaml(ROOT / "params.yaml")[0]
+    lines = stale_stages(lock) + check_lock(lock)
+    for name, stage in stages.items():
+        lines += check_deps(name, stage) + check_params(name, stage, params)
+    lines += uncommitted_files(lock) + check_machine(lock) + check_installed(ROOT / "requirements.txt")
+    if (ROOT / ARTIFACTS / METADATA_FILE).exists():
+        try:
+            lines += check_outputs(ROOT / ARTIFACTS)
+        except ArtifactError as error:
+            lines.append(str(error))
+    else:
+        print(f"{ARTIFACTS}/ is not here: its files are not checked", file=sys.stderr)
+    return lines
+
+
+def main() -> None:
+    """Print what is not up to date."""
+    lines = find_faults()
+    if lines:
+        print("\n".join(lines))
+        sys.exit(1)
+    print("up to date")
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()

@@ -1,0 +1,90 @@
+"""dvc.yaml names what the stages read, and a name that is missing or too much is found."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from stages.lib import pipeline
+from stages.lib.errors import SettingsError
+from stages.lib.pipeline import LockedStage, check_deps, check_lock, check_params, outputs_digest, read_lock
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = pipeline.read_definition(ROOT / "dvc.yaml")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_names_its_modules_and_its_settings(name):
+    assert check_deps(name, STAGES[name]) + check_params(name, STAGES[name], PARAMS) == []
+
+
+@pytest.mark.parametrize(("name", "stage"), STAGES.items())
+def test_each_single_name_that_is_left_out_is_missed(name, stage):
+    for kind, check in (("deps", check_deps), ("params", lambda *given: check_params(*given, PARAMS))):
+        names = [path for path in stage.get(kind, []) if kind == "params" or path.endswith(".py")]
+        for left_out in names:
+            changed = copy.deepcopy(stage)
+            changed[kind].remove(left_out)
+            lines = check(name, changed)
+            assert lines
+            assert all(
+                line.startswith((f"{name}: imports {left_out}, ", f"{name}: reads {left_out}")) for line in lines
+            )
+
+
+def test_a_name_too_much_is_found():
+    stage = copy.deepcopy(STAGES["prepare"])
+    stage["deps"].append("stages/lib/lstm.py")
+    stage["params"].append("train.lr")
+    assert check_deps("prepare", stage) == ["prepare: has stages/lib/lstm.py in its deps and does not import it"]
+    assert check_params("prepare", stage, PARAMS) == ["prepare: has train.lr in its params and does not read it"]
+
+
+def test_a_path_that_comes_from_the_settings_needs_its_dependency():
+    stage = copy.deepcopy(STAGES["prepare"])
+    stage["deps"].remove("${prepare.data_path}")
+    assert check_params("prepare", stage, PARAMS) == ["prepare: reads prepare.data_path, which is not in its params"]
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        ("settings.load().prepare.val_split", {"prepare.val_split"}),
+        ("x = settings.load(path).sequences; x.max_seq_cap", {"sequences.seq_lengths", "sequences.max_seq_cap"}),
+        ("x = settings.load()", set(pipeline._leaves(PARAMS))),
+        ("def f():\n    return settings.load().training(ensemble).lr", {f"train.{key}" for key in PARAMS["train"]}),
+        ("x.load().prepare", set()),
+    ],
+)
+def test_what_a_module_reads_is_found_in_its_code(tmp_path, monkeypatch, code, read):
+    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "x.py").write_text(code)
+    found = check_params("x", {"cmd": "python -m stages.x time", "deps": []}, PARAMS)
+    names = {line.removeprefix("x: reads ").removesuffix(", which is not in its params") for line in found}
+    assert {name for name in names if not name.startswith("train_") or len(read) > 20} == read
+
+
+def test_a_stage_that_runs_no_module_of_ours_is_passed_over():
+    stage = {"cmd": "cp a b", "deps": ["a"], "params": ["train.lr"]}
+    assert check_deps("copy", stage) + check_params("copy", stage, PARAMS) == []
+
+
+def test_a_lock_that_is_stale_within_itself_is_found():
+    lock = {"a": LockedStage({"in": "1"}, {"out": "2"}), "b": LockedStage({"out": "3", "in": "9"}, {})}
+    assert check_lock(lock) == ["b: made from another out than a has written since"]
+    assert check_lock({"a": lock["a"], "b": LockedStage({"out": "2"}, {})}) == []
+
+
+def test_only_outputs_count_for_the_machine():
+    lock = {"a": LockedStage({"in": "1"}, {"out": "2"})}
+    assert outputs_digest(lock) == outputs_digest({"a": LockedStage({"in": "9"}, {"out": "2"})})
+    assert outputs_digest(lock) != outputs_digest({"a": LockedStage({"in": "1"}, {"out": "9"})})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "stages: {a: 1}", "stages: {a: {deps: [{path: x}]}}", "a: 1\na: 2"])
+def test_a_file_that_dvc_did_not_write_is_refused(tmp_path, text):
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(SettingsError, match=r"is not what DVC writes"):
+        read_lock(tmp_path / "dvc.lock")

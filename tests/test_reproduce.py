@@ -1,0 +1,129 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT, commit, run
+
+# Writes its input and something of its own; what, is planted.
+STAGE = """
+import datetime, json, os, random
+content = {"number": 0.5 + float(os.environ.get("SHIFT", 0))}
+PLANTED
+with open("NAME.json", "w") as file:
+    json.dump(content, file)
+"""
+
+
+def make_pipeline(folder, planted=""):
+    """A repository with two small stages, of which the second does what is planted, and its first run committed."""
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements-pipeline.txt", folder)
+    stages = {}
+    for name, deps in (("first", ["first.py"]), ("second", ["second.py", "first.json"])):
+        code = STAGE.replace("NAME", name).replace("PLANTED", planted if name == "second" else "")
+        (folder / f"{name}.py").write_text(code)
+        stages[name] = {"cmd": f"exec python {name}.py", "deps": deps, "outs": [f"{name}.json"]}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q")
+    run(folder, "dvc", "repro", "-q")
+    run(folder, sys.executable, "-m", "stages.reproduce", "--record")
+    commit(folder)
+    return folder
+
+
+def reproduce(folder, *arguments, **environment):
+    command = [sys.executable, "-m", "stages.reproduce", *arguments]
+    done = subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "content['when'] = str(datetime.date.today())",
+        "content['order'] = random.sample(range(100), 100)",
+        "content['set'] = list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'})",
+    ],
+)
+def test_what_does_not_repeat_is_caught_by_two_runs_and_named(tmp_path, planted):
+    code, printed, _ = reproduce(make_pipeline(tmp_path, planted), "--runs", "2")
+    assert code == 1
+    assert "first          first.json                       same\n" in printed
+    assert "second differs first\n  second.json: " in printed
+
+
+def test_a_shift_is_measured_and_accepted_within_the_tolerance_alone(tmp_path):
+    folder = make_pipeline(tmp_path)
+    assert reproduce(folder)[:2] == (
+        0,
+        "first          first.json                       same\n"
+        "second         second.json                      same\n"
+        "2 outputs, every byte the same\n",
+    )
+    code, printed, _ = reproduce(folder, "--tolerance", "1e-6", SHIFT="1e-3")
+    assert code == 1
+    assert "first differs first\n  first.json: numbers differ by up to 0.001 (number)" in printed
+    assert "the same in all that is recorded" in printed
+    assert "not accepted with a tolerance of 1e-06" in printed
+    (folder / "machine.json").write_text((folder / "machine.json").read_text().replace('"cpu": "', '"cpu": "Other '))
+    commit(folder)
+    code, printed, _ = reproduce(folder, "--tolerance", "1e-6", SHIFT="1e-9")
+    assert code == 0
+    assert "cpu: Other " in printed
+    assert "\naccepted with a tolerance of 1e-06" in printed
+
+
+def test_without_the_cache_the_hashes_alone_are_compared(tmp_path):
+    folder = make_pipeline(tmp_path)
+    shutil.rmtree(folder / ".dvc" / "cache")
+    code, printed, _ = reproduce(folder, "--tolerance", "1", SHIFT="1e-9")
+    assert code == 1
+    assert "first.json: only its hash is known here, not its content" in printed
+
+
+def test_what_a_stage_needs_and_git_lacks_is_an_error(tmp_path):
+    (tmp_path / "helper.py").write_text("")
+    (tmp_path / ".gitignore").write_text("/helper.py\n")
+    folder = make_pipeline(tmp_path, "import helper")
+    (folder / "first.py").write_text((folder / "first.py").read_text() + "# changed\n")
+    code, printed, said = reproduce(folder)
+    assert (code, printed) == (1, "")
+    assert said.startswith("not part of it, because it is not committed:\n M first.py\n")
+    assert said.endswith("error: `dvc repro` failed in a clean clone of HEAD, for the reason above\n")
+
+
+def test_data_that_is_not_in_git_comes_along_from_the_repository_alone(tmp_path):
+    folder, outside = tmp_path / "repository", tmp_path / "outside.csv"
+    (folder / "data").mkdir(parents=True)
+    for path in (folder / "data" / "own.csv", outside):
+        path.write_text("1")
+    (folder / ".gitignore").write_text("/data\n")
+    make_pipeline(folder, "content['data'] = open('data/own.csv').read()")
+    for path, code, said in (
+        ("data/own.csv", 0, ""),
+        ("../outside.csv", 2, "../outside.csv lies outside the repository"),
+    ):
+        stages = yaml.safe_load((folder / "dvc.yaml").read_text())
+        stages["stages"]["second"]["deps"] = ["second.py", "first.json", path]
+        (folder / "dvc.yaml").write_text(yaml.safe_dump(stages))
+        run(folder, "dvc", "repro", "-q")
+        commit(folder)
+        found = reproduce(folder)
+        assert found[0] == code
+        assert said in found[2]
+
+
+@pytest.mark.xdist_group("pipeline")
+def test_the_whole_pipeline_repeats_under_another_umask_locale_clock_zone_and_number_of_workers(finished):
+    before = os.umask(0o077)
+    try:
+        code, printed, said = reproduce(finished, LC_ALL="C", BOOMERANG_JOBS="2", BOOMERANG_QUIET="true")
+    finally:
+        os.umask(before)
+    assert code == 0, said
+    assert printed.endswith("8 outputs, every byte the same\n")
+    assert run(finished, "git", "status", "--porcelain") == ""
