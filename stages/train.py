@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
 import argparse
 import io
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -114,7 +115,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the members of one ensemble.")
     parser.add_argument("ensemble", choices=ENSEMBLES)
     ensemble = parser.parse_args().ensemble
-    config, execution = settings.load().training(ensemble), Execution.from_environment()
+    config = settings.load().training(ensemble)
+    # An experiment in a folder of its own is told by DVC which repository it was started from: one store serves all.
+    execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
     numerics.fix_environment({config.precision})
     windows_dir = ARTIFACTS / "sequences" / ensemble
     watched = unchanged(Path(__file__), [windows_dir], lambda: settings.load().training(ensemble))

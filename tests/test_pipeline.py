@@ -130,18 +130,6 @@ def test_a_changed_file_runs_the_stages_that_depend_on_it(finished, module, expe
         path.write_text(before)
 
 
-def test_an_experiment_runs_only_what_its_parameter_changes(finished):
-    # The stages themselves run here: an output that comes out the same stops what depends on it.
-    printed = run(finished, "dvc", "exp", "run", "-S", "train_simple.lr=0.003", "-S", "sequences.seq_lengths=[2,4]")
-    assert [stage for stage in STAGES if f"Running stage '{stage}'" in printed] == ["train_simple", "meta"]
-    metrics = run(finished, "dvc", "metrics", "show", "--json")
-    assert "val_loss" in metrics
-    plots = run(finished, "dvc", "plots", "show")
-    assert "index.html" in plots
-    run(finished, "git", "checkout", "-q", ".")
-    run(finished, "dvc", "checkout", "-q")
-
-
 def test_a_killed_dvc_takes_its_stage_along(finished, tmp_path):
     clone = clone_with_outputs(finished, tmp_path)
     params = yaml.safe_load((clone / "params.yaml").read_text())

@@ -69,7 +69,7 @@ def test_the_tree_lists_every_file_and_no_other():
     # These folders stand for what is in them.
     expected = {re.sub(r"^(tests|\.dvc)/.*", r"\1", path) for path in tracked}
     expected |= {parent for path in expected if "/" in path for parent in [path.rpartition("/")[0]]}
-    assert listed | {".ci"} == expected
+    assert listed | {".ci", ".github/workflows"} == expected
 
 
 def test_the_member_in_five_lines_loads_and_predicts(trained, tmp_path):

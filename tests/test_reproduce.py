@@ -17,16 +17,16 @@ with open("NAME.json", "w") as file:
 """
 
 
-def make_pipeline(folder, planted=""):
-    """A repository with two small stages, of which the second does what is planted, and its first run committed."""
+def make_pipeline(folder, *planted):
+    """A repository of small stages, each after the other, that do what is planted; their first run is committed."""
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements-pipeline.txt", folder)
-    stages = {}
-    for name, deps in (("first", ["first.py"]), ("second", ["second.py", "first.json"])):
-        code = STAGE.replace("NAME", name).replace("PLANTED", planted if name == "second" else "")
-        (folder / f"{name}.py").write_text(code)
-        stages[name] = {"cmd": f"exec python {name}.py", "deps": deps, "outs": [f"{name}.json"]}
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    stages, deps = {}, []
+    for name, code in zip(("first", "second", "third", "fourth"), ("", *planted), strict=False):
+        (folder / f"{name}.py").write_text(STAGE.replace("NAME", name).replace("PLANTED", code))
+        stages[name] = {"cmd": f"exec python {name}.py", "deps": [f"{name}.py", *deps], "outs": [f"{name}.json"]}
+        deps = [f"{name}.json"]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
     run(folder, "dvc", "repro", "-q")
@@ -41,23 +41,27 @@ def reproduce(folder, *arguments, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize(
-    "planted",
-    [
+def test_what_does_not_repeat_is_caught_by_two_runs_and_named(tmp_path):
+    planted = (
         "content['when'] = str(datetime.date.today())",
-        "content['order'] = random.sample(range(100), 100)",
+        "content['shuffled'] = random.sample(range(100), 100)",
         "content['set'] = list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'})",
-    ],
-)
-def test_what_does_not_repeat_is_caught_by_two_runs_and_named(tmp_path, planted):
-    code, printed, _ = reproduce(make_pipeline(tmp_path, planted), "--runs", "2")
+    )
+    code, printed, _ = reproduce(make_pipeline(tmp_path, *planted), "--runs", "2")
     assert code == 1
-    assert "first          first.json                       same\n" in printed
-    assert "second differs first\n  second.json: " in printed
+    verdicts = [line.split() for line in printed.splitlines()[:4]]
+    assert [(stage, verdict) for stage, _, verdict in verdicts] == [
+        ("first", "same"),
+        ("second", "differs"),
+        ("third", "differs"),
+        ("fourth", "differs"),
+    ]
+    assert "second differs first\n  second.json: when differs: " in printed
+    assert "third.json: numbers differ by up to" in printed
 
 
 def test_a_shift_is_measured_and_accepted_within_the_tolerance_alone(tmp_path):
-    folder = make_pipeline(tmp_path)
+    folder = make_pipeline(tmp_path, "")
     assert reproduce(folder)[:2] == (
         0,
         "first          first.json                       same\n"
@@ -78,7 +82,7 @@ def test_a_shift_is_measured_and_accepted_within_the_tolerance_alone(tmp_path):
 
 
 def test_without_the_cache_the_hashes_alone_are_compared(tmp_path):
-    folder = make_pipeline(tmp_path)
+    folder = make_pipeline(tmp_path, "")
     shutil.rmtree(folder / ".dvc" / "cache")
     code, printed, _ = reproduce(folder, "--tolerance", "1", SHIFT="1e-9")
     assert code == 1

@@ -128,11 +128,12 @@ def test_a_flag_wins_over_the_overrides_of_one_ensemble(params):
     assert config.train.epochs == params["train"]["epochs"]
 
 
-def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path):
+def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path, run_here, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     write_purchases(tmp_path / "data.csv", 120)
     arguments = "--data_path data.csv --epochs 1 --batch_size 64 --lr 0.001 --hidden_size 64 --num_layers 2"
-    arguments += " --val_split 0.2 --use_gpu --max_seq_cap 128 --precision fp32"
-    found = run(*arguments.split(), cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    arguments += " --val_split 0.2 --use_gpu --max_seq_cap 128 --precision fp32 --jobs 1"
+    found = run_here(*arguments.split())
     assert found.returncode == 0, found.stderr
     assert "no CUDA device found, training on the CPU" in found.stderr
     assert "simple L=24  epoch 1" in found.stderr
@@ -140,17 +141,15 @@ def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path):
     assert (tmp_path / "artifacts" / "models_meta.json").exists()
 
 
-def test_two_runs_from_other_folders_give_the_same_bytes(small, tmp_path):
-    contents = []
-    for name, jobs in (("a", 1), ("b", 3)):
-        folder = tmp_path / name
-        folder.mkdir()
-        options = ["--quiet", "--artifacts_dir", "out", "--jobs", jobs]
-        found = run(*small, *options, cwd=folder, PYTHONHASHSEED=str(jobs), TZ=f"Etc/GMT+{jobs}")
-        assert (found.returncode, found.stderr) == (0, "")
-        contents.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
-    assert contents[0] == contents[1]
-    assert len(contents[0]) == 23
+def test_a_run_from_another_folder_gives_the_same_bytes(small, tmp_path, run_here):
+    assert run_here(*small, "--quiet", "--artifacts_dir", "a/out").returncode == 0
+    (tmp_path / "b").mkdir()
+    options = ["--quiet", "--artifacts_dir", "out", "--jobs", 3]
+    found = run(*small, *options, cwd=tmp_path / "b", PYTHONHASHSEED="3", TZ="Etc/GMT+3")
+    assert (found.returncode, found.stderr) == (0, "")
+    expected = kills.contents(tmp_path / "a")
+    assert kills.contents(tmp_path / "b") == expected
+    assert len(expected) == 23
 
 
 def test_a_run_with_other_lengths_leaves_no_old_member(small, tmp_path, run_here):
@@ -240,7 +239,11 @@ def test_ctrl_c_and_kill_end_workers_too_and_leave_nothing(long_run, tmp_path, n
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_kill_9_ends_workers_too_and_the_next_run_clears_up(long_run, small, tmp_path, run_here):
+def test_a_second_run_is_refused_until_kill_9_ends_the_first_and_then_clears_up(long_run, small, tmp_path, run_here):
+    found = run(*small, "--artifacts_dir", "out", cwd=tmp_path)
+    assert found.returncode == 6
+    assert found.stderr == "error: out: another run is writing here; start again when it has ended\n"
+    assert long_run.poll() is None
     workers = psutil.Process(long_run.pid).children(recursive=True)
     long_run.kill()
     wait_until_ended(workers)
@@ -268,13 +271,6 @@ def test_the_store_changes_no_byte(small, tmp_path, run_here, monkeypatch):
         assert run_here(*small, "--artifacts_dir", name, "--store", "store").returncode == 0
     assert run_here(*small, "--artifacts_dir", "c", "--no_store").returncode == 0
     assert kills.contents(tmp_path / "a") == kills.contents(tmp_path / "b") == kills.contents(tmp_path / "c")
-
-
-def test_a_second_run_into_the_same_folder_is_refused(long_run, small, tmp_path):
-    found = run(*small, "--artifacts_dir", "out", cwd=tmp_path)
-    assert found.returncode == 6
-    assert found.stderr == "error: out: another run is writing here; start again when it has ended\n"
-    assert long_run.poll() is None
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")

@@ -1,0 +1,37 @@
+"""What continuous integration runs, and with which rights."""
+
+import re
+
+import pytest
+import yaml
+from conftest import ROOT
+
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def test_the_workflow_may_only_read():
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert all("permissions" not in job for job in WORKFLOW["jobs"].values())
+    checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    used = re.findall(r"uses: (.*)", text)
+    assert len(used) == len([step for step in STEPS if "uses" in step])
+    assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}  # v[\d.]+", action) for action in used)
+
+
+@pytest.mark.parametrize("target", ["test", "status", "reproduce"])
+def test_the_workflow_and_the_script_for_one_machine_run_the_same_targets(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert f"make {target}" in [step.get("run") for step in STEPS]
+    assert f"make {target}" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_oldest_python_is_the_one_that_make_asks_for():
+    oldest = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["python"][0]
+    assert f"({oldest.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
