@@ -21,7 +21,7 @@ status: $(VENV)/installed
 	python -m stages.status
 
 reproduce: $(VENV)/installed
-	python -m stages.reproduce
+	python -m stages.reproduce $(FLAGS)
 
 bench: all
 	python -m tests.benchmarks.training

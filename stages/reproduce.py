@@ -118,9 +118,10 @@ def reproduce(n_runs: int, tolerance: float | None) -> bool:
     """
     with tempfile.TemporaryDirectory(prefix="boomerang-") as temporary:
         one, other = Path(temporary, "one"), Path(temporary, "other")
-        for folder, surroundings in zip((other, one)[:n_runs], SURROUNDINGS, strict=False):
-            rerun(folder, surroundings)
-        if n_runs == 1:
+        rerun(other, SURROUNDINGS[0])
+        if n_runs == 2:
+            rerun(one, SURROUNDINGS[1])
+        else:
             cache_dir = subprocess.check_output(["dvc", "cache", "dir"], cwd=ROOT, text=True).strip()
             clone(one, (ROOT / cache_dir).resolve())
         rows = compare_locks(list(read_definition(one / "dvc.yaml")), read_lock(one / LOCK), read_lock(other / LOCK))
@@ -130,21 +131,26 @@ def reproduce(n_runs: int, tolerance: float | None) -> bool:
         if not differing:
             print(f"{len(rows)} outputs, every byte the same")
             return True
+        print(f"\n{differing[0][0]} differs first")
         if n_runs == 1:
             _run(["dvc", "checkout", "--quiet", "--allow-missing"], one)
-        found = {}
-        for _, path in differing:
-            found |= measure(path, one, other)
-        print(f"\n{differing[0][0]} differs first")
-        for file, difference in found.items():
-            print(f"  {file}: {difference}")
-        largest = max(difference.largest for difference in found.values())
-        accepted = tolerance is not None and largest <= tolerance and not any(d.others for d in found.values())
+        found = {file: difference for _, path in differing for file, difference in measure(path, one, other).items()}
+        _print_differences(found)
         if n_runs == 1:
             _print_machines(one)
-        if tolerance is not None:
-            print(f"\n{'accepted' if accepted else 'not accepted'} with a tolerance of {tolerance:g}")
-        return accepted
+    if tolerance is None:
+        return False
+    accepted = all(difference.largest <= tolerance and not difference.others for difference in found.values())
+    print(f"\n{'accepted' if accepted else 'not accepted'} with a tolerance of {tolerance:g}")
+    return accepted
+
+
+def _print_differences(found: dict[str, Difference]) -> None:
+    for file, difference in found.items():
+        print(f"  {file}: {difference}")
+    for name, ending in (("weights", ".pth"), ("metrics", "metrics.json")):
+        largest = max((difference.largest for file, difference in found.items() if file.endswith(ending)), default=0)
+        print(f"{name} differ by up to {largest:.3g}")
 
 
 def _print_machines(committed: Path) -> None:
@@ -166,8 +172,8 @@ def record() -> None:
         write_json(path, {"outputs": digest, **_here()})
 
 
-def main(arguments: list[str]) -> None:
-    """Read the flags and reproduce, or record."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.reproduce", description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "--runs", type=int, choices=(1, 2), default=1, help="2: compare two runs, not one and dvc.lock (default: 1)"
@@ -178,7 +184,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--record", action="store_true", help=f"only note in {MACHINE_FILE} which machine made dvc.lock, if it is new"
     )
-    flags = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str]) -> None:
+    """Read the flags and reproduce, or record."""
+    flags = build_parser().parse_args(arguments)
     if flags.record:
         record()
         return

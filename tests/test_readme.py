@@ -10,6 +10,7 @@ from conftest import ROOT
 
 import predict
 import train
+from stages import reproduce
 from stages.lib.errors import BoomerangError
 from stages.lib.execution import Execution
 
@@ -27,8 +28,8 @@ def test_every_flag_is_explained(flag):
 
 
 def test_every_flag_that_is_named_exists():
-    known = flags_of(train.build_parser(PARAMS)) | flags_of(predict.build_parser())
-    of_others = {"--batch-size", "--rounds", "--targets", "--log_loss", "--csv"}
+    known = flags_of(train.build_parser(PARAMS)) | flags_of(predict.build_parser()) | flags_of(reproduce.build_parser())
+    of_others = {"--batch-size", "--rounds", "--targets", "--log_loss", "--queue", "--temp", "--only-changed", "--drop"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z_-]+", README)) <= known | of_others
 
 
