@@ -72,6 +72,13 @@ def test_nothing_is_trained_when_a_source_is_not_what_it_was_at_the_start(window
     assert list(tmp_path.rglob("checkpoint")) == []
 
 
+def test_finished_members_are_read_without_a_worker(windows_files, reference, tmp_path, monkeypatch, capsys):
+    train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True, store=tmp_path))
+    monkeypatch.setattr("stages.lib.members._train_member", None)
+    assert_same(train_members(windows_files, "time", SETTINGS, Execution(jobs=2, store=tmp_path)), reference)
+    assert capsys.readouterr().err.count("3 of 3 epochs taken from the store") == 3
+
+
 def test_quiet_prints_nothing(windows_files, capsys):
     train_members({2: windows_files[2]}, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
     assert capsys.readouterr() == ("", "")

@@ -62,26 +62,49 @@ def train_members(
         }
         rows = [Row(ensemble, length, settings.epochs, entries[length].history_file) for length in sorted(entries)]
         run = stack.enter_context(show_members(rows, execution.quiet))
+        # The longest takes the most time: begun last, it would run alone at the end.
+        tasks = {
+            length: (windows_files[length], ensemble, settings, execution, entries[length], run)
+            for length in sorted(windows_files, reverse=True)
+        }
+        # What earlier runs finished is read here: workers take seconds to start.
+        found = {length: _read_finished(*task) for length, task in tasks.items()}
+        missing = [length for length in tasks if found[length] is None]
         workers = joblib.Parallel(
-            n_jobs=min(execution.jobs, len(windows_files)),
+            n_jobs=min(execution.jobs, len(missing) or 1),
             backend="loky",
             batch_size=1,
             initializer=die_with_parent,
             initargs=(os.getpid(),),
         )
-        # The longest takes the most time: begun last, it would run alone at the end.
-        tasks = [
-            joblib.delayed(_train_member)(windows_files[length], ensemble, settings, execution, entries[length], run)
-            for length in sorted(windows_files, reverse=True)
-        ]
         try:
-            trained = workers(tasks)
+            trained = workers(joblib.delayed(_train_member)(*tasks[length]) for length in missing)
         except TerminatedWorkerError:
             raise TrainingError(
                 "a training process was killed, for lack of memory perhaps (fewer --jobs need less): the same command "
                 "goes on after the last finished epoch"
             ) from None
-    return sorted(trained, key=lambda member: member.seq_length)
+    found |= dict(zip(missing, trained, strict=True))
+    return [found[length] for length in sorted(found)]
+
+
+def _read_finished(
+    windows_file: Path, ensemble: str, settings: TrainSettings, execution: Execution, entry: Entry, run: str
+) -> TrainedMember | None:
+    """The member, if the store holds all of its epochs, undamaged."""
+    try:
+        checkpoint = entry.read()
+        if checkpoint is None:
+            return None
+        trainer = MemberTrainer(read_windows(windows_file), ensemble, settings, execution)
+        checkpoints.resume(trainer, checkpoint)
+    except ArtifactError:
+        # Whoever trains it says why.
+        return None
+    if not trainer.finished:
+        return None
+    HistoryWriter(entry.history_file, run, trainer.history)
+    return trainer.result()
 
 
 def _train_member(
