@@ -41,7 +41,10 @@ def combine(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     weights : ndarray of shape (n_members,), float
         Not negative, not all 0; scaled to sum to 1 here.
     """
-    return np.tensordot(normalise(weights), np.asarray(probabilities, dtype=np.float64), axes=1)
+    # Member by member: a product of matrices would be summed in an order that depends on the CPU.
+    return sum(
+        share * row for share, row in zip(normalise(weights), np.asarray(probabilities, np.float64), strict=True)
+    )
 
 
 def normalise(weights: np.ndarray) -> np.ndarray:
