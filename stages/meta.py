@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
 from stages.lib import baselines
 from stages.lib.artifacts import load_member
-from stages.lib.ensemble import combine
+from stages.lib.calibration import combine, fit_combination
 from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.features import Scaler
 from stages.lib.files import check, read_artifact, read_json, read_table, sha256, write_json
@@ -61,9 +60,13 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     ensembles, validation = {}, {}
     for name in ENSEMBLES:
         ensembles[name] = _describe_ensemble(ensembles_dir / name, name, lengths.seq_lengths)
-        weights = [member["weight"] for member in ensembles[name]["members"]]
         logits = _read_logits(ensembles_dir / name / "validation.parquet", lengths.seq_lengths, len(val_rows))
-        validation[name] = _measure(returned[val_rows], combine(expit(logits), np.array(weights)))
+        combination = fit_combination(logits, returned[val_rows])
+        ensembles[name] |= {"temperature": combination.temperature, "weighting": combination.reason}
+        for member, weight in zip(ensembles[name]["members"], combination.weights, strict=True):
+            member["weight"] = weight
+        probabilities = combine(logits, np.array(combination.weights), combination.temperature)
+        validation[name] = _measure(returned[val_rows], probabilities)
     precisions = {ensemble["precision"] for ensemble in ensembles.values()}
     validation |= _measure_counting(returned, val_rows)
     content = {
@@ -101,6 +104,7 @@ def _read_logits(path: Path, seq_lengths: list[int], n_rows: int) -> np.ndarray:
 
 
 def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[str, Any]:
+    """All that the metadata says of an ensemble but how its members are combined."""
     layout = ENSEMBLES[name]
     training = read_json(folder / "training.json", TrainingFile)
     figures = read_json(folder / "metrics.json", dict[str, MemberFigures])
@@ -112,7 +116,7 @@ def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[
     for length in seq_lengths:
         content = read_artifact(folder / layout.member_file(length))
         load_member(content, f"{name}/{layout.member_file(length)}", *sizes)
-        described = {"seq_length": length, "sha256": sha256(content), "weight": 1 / len(seq_lengths)}
+        described = {"seq_length": length, "sha256": sha256(content)}
         members.append({**figures[f"seq{length}"].model_dump(), **described})
     return {
         "prefix": f"{name}/{layout.prefix}",

@@ -3,27 +3,19 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit, logit
 from torch import nn
 
 from stages.lib.artifacts import read_metadata
-from stages.lib.ensemble import Ensemble, combine, describe, normalise
+from stages.lib.ensemble import Ensemble, describe
 from stages.lib.errors import DataError, SettingsError
+from stages.lib.metadata import Metadata
 
 CPU = torch.device("cpu")
 
 
 def load(folder, name="simple"):
     return Ensemble(read_metadata(folder), folder, name, CPU)
-
-
-def test_combine_is_the_weighted_mean():
-    probabilities = np.array([[0.1, 0.2], [0.5, 0.8]])
-    np.testing.assert_allclose(combine(probabilities, np.array([3, 1])), [0.2, 0.35])
-
-
-def test_weights_whose_sum_no_float_holds_are_shares_all_the_same():
-    np.testing.assert_allclose(normalise(np.array([1.7e308, 1.7e308])), [0.5, 0.5])
-    np.testing.assert_allclose(combine(np.array([0.2, 0.4]), np.array([1.7e308, 1.7e308])), 0.3)
 
 
 def test_a_foreign_program_of_a_few_lines_predicts_the_same(trained):
@@ -67,7 +59,7 @@ def test_weights_given_by_the_caller_are_used(trained):
     history = np.ones((4, 1), dtype=np.float32)
     members = load(trained).predict(history).members
     weighted = load(trained).predict(history, [1, 3])
-    expected = (members[0].probability + 3 * members[1].probability) / 4
+    expected = expit((logit(members[0].probability) + 3 * logit(members[1].probability)) / 4)
     assert weighted.probability == pytest.approx(expected)
     assert [member.weight for member in weighted.members] == [0.25, 0.75]
 
@@ -77,6 +69,31 @@ def test_history_must_reach_a_member_that_weighs_something(trained):
     with pytest.raises(DataError, match=r"at least 4 purchases \(found 3\)"):
         load(trained).predict(history, [0, 1])
     assert load(trained).predict(history, [1, 0]).left_out == [4]
+
+
+def reweighted(folder, weights, temperature):
+    """The simple ensemble with what `meta` would have fitted."""
+    content = read_metadata(folder).model_dump()
+    content["ensembles"]["simple"]["temperature"] = temperature
+    for member, weight in zip(content["ensembles"]["simple"]["members"], weights, strict=True):
+        member["weight"] = weight
+    return Ensemble(Metadata.model_validate(content), folder, "simple", CPU)
+
+
+def test_the_temperature_is_for_the_fitted_weights_alone(trained):
+    history = np.ones((4, 1), dtype=np.float32)
+    plain = load(trained).predict(history, [1, 3])
+    ensemble = reweighted(trained, [0.25, 0.75], 2.0)
+    assert logit(ensemble.predict(history).probability) == pytest.approx(logit(plain.probability) / 2)
+    assert ensemble.predict(history, [1, 3]) == plain
+
+
+def test_members_that_weigh_nothing_beside_longer_ones_predict_for_a_short_history(trained):
+    ensemble = reweighted(trained, [0.0, 1.0], 1.0)
+    short = ensemble.predict(np.ones((3, 1), dtype=np.float32))
+    assert [(member.seq_length, member.weight) for member in short.members] == [(2, 1.0)]
+    long = ensemble.predict(np.ones((4, 1), dtype=np.float32))
+    assert [member.weight for member in long.members] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("weights", [[1.7e308, 1.7e308], [5e-324, 5e-324]])

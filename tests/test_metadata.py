@@ -17,11 +17,11 @@ def change(content, path, value):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["format_version"], "1"),
+        (["format_version"], "2"),
         (["format_version"], None),
-        (["format_version"], 1.0),
+        (["format_version"], 2.0),
         (["format_version"], True),
-        (["format_version"], 2),
+        (["format_version"], 1),
         (["format_version"], 10**4000),
         (["seq_lengths"], [4, 2]),
         (["seq_lengths"], [2, 2]),
@@ -75,6 +75,9 @@ def change(content, path, value):
         (["ensembles", "simple", "members", 0, "weight"], True),
         (["ensembles", "simple", "members", 0, "weight"], float("nan")),
         (["ensembles", "simple", "members", 0, "val_loss"], float("inf")),
+        (["ensembles", "simple", "temperature"], 0.0),
+        (["ensembles", "simple", "temperature"], float("inf")),
+        (["ensembles", "simple", "weighting"], None),
         (["ensembles", "simple", "members", 1, "seq_length"], 2),
     ],
 )

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from stages.lib.artifacts import read_member
+from stages.lib.calibration import combine, normalise
 from stages.lib.errors import DataError, SettingsError
 from stages.lib.layout import ENSEMBLES, METADATA_FILE
 from stages.lib.metadata import Metadata
@@ -31,30 +33,6 @@ class Prediction:
     left_out: list[int]
 
 
-def combine(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean over members.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n_members, ...), float
-        Each member's probabilities.
-    weights : ndarray of shape (n_members,), float
-        Not negative, not all 0; scaled to sum to 1 here.
-    """
-    # Member by member: a product of matrices would be summed in an order that depends on the CPU.
-    return sum(
-        share * row for share, row in zip(normalise(weights), np.asarray(probabilities, np.float64), strict=True)
-    )
-
-
-def normalise(weights: np.ndarray) -> np.ndarray:
-    """Weights of shape (n_members,), not negative and not all 0, scaled to sum to 1."""
-    weights = np.asarray(weights, dtype=np.float64)
-    # The sum of weights that are large each may be more than float64 holds.
-    shares = weights / weights.max()
-    return shares / shares.sum()
-
-
 def describe(metadata: Metadata, artifacts_dir: Path) -> str:
     """A short table: every member with its best epoch and validation figures, and where the results lie."""
     lines = [f"{'ensemble':<9} {'L':>4} {'best epoch':>10} {'val loss':>9} {'val accuracy':>13}  file"]
@@ -65,6 +43,9 @@ def describe(metadata: Metadata, artifacts_dir: Path) -> str:
                 f"{name:<9} {member.seq_length:>4} {member.best_epoch:>10} {member.val_loss:>9.4f} "
                 f"{member.val_accuracy:>13.4f}  {path}"
             )
+    for name in ENSEMBLES:
+        ensemble = metadata.ensembles[name]
+        lines.append(f"weights of {name}: {ensemble.weighting}, temperature {ensemble.temperature:g}")
     for name, figures in metadata.validation.items():
         auc = "undefined" if figures.roc_auc is None else f"{figures.roc_auc:.4f}"
         lines.append(f"validation, {name}: log loss {figures.log_loss:.4f}, ROC-AUC {auc}")
@@ -95,6 +76,7 @@ class Ensemble:
         self.device = device
         described = metadata.ensembles[name]
         sizes = (described.input_size, described.hidden_size, described.num_layers)
+        self.temperature = described.temperature
         self.weights = {member.seq_length: member.weight for member in described.members}
         self.models = {
             member.seq_length: read_member(artifacts_dir, name, member, sizes).to(device)
@@ -109,7 +91,8 @@ class Ensemble:
         history : ndarray of shape (n_purchases, input_size), float32
             Features of the past purchases, the latest last.
         weights : list of float, optional
-            One per member by ascending sequence length, instead of those of the metadata.
+            One per member by ascending sequence length, instead of those of the metadata; without the temperature,
+            which is for those.
 
         Raises
         ------
@@ -119,20 +102,24 @@ class Ensemble:
             If the weights are not one per member, are negative, not finite, or all 0.
         """
         lengths = list(self.models)
-        by_length = self.weights if weights is None else _check_weights(weights, lengths)
+        by_length, temperature = self.weights, self.temperature
+        if weights is not None:
+            by_length, temperature = _check_weights(weights, lengths), 1.0
+        fitting = [length for length in lengths if length <= len(history)]
+        if weights is None and not any(by_length[length] for length in fitting):
+            # The members that fit a short history may weigh nothing beside longer ones; alone they are all there is.
+            by_length = dict.fromkeys(lengths, 1.0)
         if len(history) < (needed := next(length for length in lengths if by_length[length] > 0)):
             raise DataError(f"history must hold at least {needed} purchases (found {len(history)})")
-        fitting = [length for length in lengths if length <= len(history)]
         used = np.array([by_length[length] for length in fitting])
         tensor = torch.as_tensor(history, dtype=torch.float32, device=self.device)
         with torch.inference_mode():
-            logits = [self.models[length](tensor[None, -length:]).item() for length in fitting]
-        probabilities = torch.tensor(logits, dtype=torch.float64).sigmoid().numpy()
+            logits = np.array([self.models[length](tensor[None, -length:]).item() for length in fitting])
         members = [
             MemberPrediction(*figures)
-            for figures in zip(fitting, probabilities.tolist(), normalise(used).tolist(), strict=True)
+            for figures in zip(fitting, expit(logits).tolist(), normalise(used).tolist(), strict=True)
         ]
-        return Prediction(float(combine(probabilities, used)), members, [n for n in lengths if n not in fitting])
+        return Prediction(float(combine(logits, used, temperature)), members, [n for n in lengths if n not in fitting])
 
 
 def _check_weights(weights: list[float], lengths: list[int]) -> dict[int, float]:

@@ -9,7 +9,8 @@ from stages.lib.features import Scaler
 from stages.lib.layout import ENSEMBLES, LABELS
 from stages.lib.settings import Reading
 
-FORMAT_VERSION = 1
+# 2: members are combined by logits, with a temperature.
+FORMAT_VERSION = 2
 
 
 def _ascend(lengths: list[int]) -> list[int]:
@@ -62,11 +63,16 @@ class MemberMetadata(MemberFigures):
 
 
 class EnsembleMetadata(TrainingFile):
-    """One ensemble; `prefix` is for other programs, ours derive file names from ensemble and length."""
+    """One ensemble; `prefix` is for other programs, ours derive file names from ensemble and length.
+
+    `temperature` divides the weighted mean of the members' logits; `weighting` says how it and the weights came about.
+    """
 
     prefix: str
     input_size: int
     features: list[str]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    weighting: Annotated[str, Field(max_length=200)]
     members: Annotated[list[MemberMetadata], Field(min_length=1)]
 
     @model_validator(mode="after")
