@@ -86,7 +86,7 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().prepare
-    watched = unchanged(Path(__file__), [Path(config.data_path)], lambda: settings.load().prepare)
+    watched = unchanged(Path(__file__), [Path(config.data_path)], config, lambda: settings.load().prepare)
     with replacing(ARTIFACTS) as new, watched:
         prepare(Path(config.data_path), new / "prepared", config)
 

@@ -1,10 +1,9 @@
 """Run the committed pipeline again from nothing, and see whether the same bytes come out (`make reproduce`)."""
 
 if __name__ == "__main__":
-    from stages.lib.processes import begin, die_with_parent
+    from stages.lib.processes import begin
 
     begin()
-    die_with_parent()
 
 import argparse
 import os
@@ -15,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from stages.lib.differences import Difference, compare_files, list_files
-from stages.lib.errors import BoomerangError, SettingsError, exit_on_error
+from stages.lib.errors import ArtifactError, BoomerangError, SettingsError, exit_on_error
 from stages.lib.files import read_json, write_json
 from stages.lib.layout import MACHINE_FILE, REQUIREMENTS_FILE
 from stages.lib.machine import RecordedMachine, compare_machines, this_machine
@@ -25,14 +24,25 @@ from stages.lib.sources import ROOT
 LOCK = "dvc.lock"
 # Of the caller's environment, what would lead git and DVC elsewhere or spare the training.
 NOT_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE", "BOOMERANG_STORE")
-# A day apart at any moment, and of other hash seeds: what depends on the local date, or on the order of a set, differs.
-SURROUNDINGS = ({"TZ": "Etc/GMT+12", "PYTHONHASHSEED": "1"}, {"TZ": "Etc/GMT-12", "PYTHONHASHSEED": "2"})
+# A day of local time apart at any moment, with other hash seeds, workers, locales and user names: what depends on one
+# of them differs. The clock is not set: a date in UTC shows only when a day ends between the runs.
+SURROUNDINGS = (
+    {"TZ": "Etc/GMT+12", "PYTHONHASHSEED": "1", "BOOMERANG_JOBS": "1", "LC_ALL": "C", "LOGNAME": "one", "USER": "one"},
+    {
+        "TZ": "Etc/GMT-12",
+        "PYTHONHASHSEED": "2",
+        "BOOMERANG_JOBS": "2",
+        "LC_ALL": "C.UTF-8",
+        "LOGNAME": "other",
+        "USER": "other",
+    },
+)
 
 
 def clone(folder: Path, cache_dir: Path) -> None:
     """HEAD as a repository of its own in `folder`, its DVC cache in `cache_dir`."""
     _run(["git", "clone", "--quiet", str(ROOT), str(folder)], ROOT)
-    (folder / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache_dir}\n")
+    _run(["dvc", "config", "--local", "cache.dir", str(cache_dir)], folder)
 
 
 def rerun(folder: Path, surroundings: dict[str, str]) -> None:
@@ -55,10 +65,12 @@ def rerun(folder: Path, surroundings: dict[str, str]) -> None:
 
 def _copy_input(path: str, folder: Path) -> None:
     """Data that is not in git, or in DVC's cache alone, into the clone."""
-    if not (ROOT / path).resolve().is_relative_to(ROOT):
+    # The name, not what it leads to: DVC may keep data as a link into a cache elsewhere.
+    if not Path(os.path.normpath(ROOT / path)).is_relative_to(ROOT):
         raise SettingsError(f"{path} lies outside the repository, and so not in a clone: put it into data/")
     if not (ROOT / path).exists():
         raise SettingsError(f"{path} is neither in git nor here: nothing can be computed from it")
+    print(f"{path} is not in git: taken from here, as it is", file=sys.stderr)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, folder / path)
 
@@ -76,13 +88,22 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
 def compare_locks(
     stages: list[str], one: dict[str, LockedStage], other: dict[str, LockedStage]
 ) -> list[tuple[str, str, str]]:
-    """For each output of each of `stages`: stage, path, and `same`, `differs` or `missing`."""
+    """For each output: stage, path, and `same`, `differs` or `missing`; in the order of `stages` of `dvc.yaml`.
+
+    A stage of a matrix is in a lock as `name@item`. One of `stages` that is in neither lock is `missing` as a whole.
+    """
+    found = {name: [] for name in stages}
+    for name in [*one, *(name for name in other if name not in one)]:
+        found.setdefault(name.partition("@")[0], []).append(name)
     rows = []
-    for stage in stages:
-        here, there = (lock[stage].outs if stage in lock else {} for lock in (one, other))
-        for path in sorted(here.keys() | there.keys()):
-            both = path in here and path in there
-            rows.append((stage, path, ("same" if here[path] == there[path] else "differs") if both else "missing"))
+    for stage, names in found.items():
+        if not names:
+            rows.append((stage, "", "missing"))
+        for name in names:
+            here, there = (lock[name].outs if name in lock else {} for lock in (one, other))
+            for path in sorted(here.keys() | there.keys()):
+                both = path in here and path in there
+                rows.append((name, path, ("same" if here[path] == there[path] else "differs") if both else "missing"))
     return rows
 
 
@@ -118,9 +139,9 @@ def reproduce(n_runs: int, tolerance: float | None) -> bool:
     """
     with tempfile.TemporaryDirectory(prefix="boomerang-") as temporary:
         one, other = Path(temporary, "one"), Path(temporary, "other")
-        rerun(other, SURROUNDINGS[0])
+        rerun(other, SURROUNDINGS[1])
         if n_runs == 2:
-            rerun(one, SURROUNDINGS[1])
+            rerun(one, SURROUNDINGS[0])
         else:
             cache_dir = subprocess.check_output(["dvc", "cache", "dir"], cwd=ROOT, text=True).strip()
             clone(one, (ROOT / cache_dir).resolve())
@@ -149,16 +170,28 @@ def _print_differences(found: dict[str, Difference]) -> None:
     for file, difference in found.items():
         print(f"  {file}: {difference}")
     for name, ending in (("weights", ".pth"), ("metrics", "metrics.json")):
-        largest = max((difference.largest for file, difference in found.items() if file.endswith(ending)), default=0)
-        print(f"{name} differ by up to {largest:.3g}")
+        measured = [difference for file, difference in found.items() if file.endswith(ending) and difference.where]
+        if measured:
+            print(f"{name} differ by up to {max(difference.largest for difference in measured):.3g}")
 
 
 def _print_machines(committed: Path) -> None:
-    recorded = read_json(committed / MACHINE_FILE, RecordedMachine)
-    lines = compare_machines(recorded, RecordedMachine(outputs=recorded.outputs, **_here()))
+    recorded = _read_record(committed)
+    if recorded is None or recorded.outputs != outputs_digest(read_lock(committed / LOCK)):
+        print(f"\n{MACHINE_FILE} does not tell which machine made dvc.lock")
+        return
     print("\nthe machine that made dvc.lock / this one")
-    for line in lines or ["the same in all that is recorded: this is another result, not another rounding"]:
+    lines = compare_machines(recorded, RecordedMachine(outputs=recorded.outputs, **_here()))
+    for line in lines or ["the same in all that is recorded: code, settings or data differ (`make status`), or chance"]:
         print(f"  {line}")
+
+
+def _read_record(folder: Path) -> RecordedMachine | None:
+    """The machine on record in `folder`; None where there is none, or a merge left two."""
+    try:
+        return read_json(folder / MACHINE_FILE, RecordedMachine)
+    except ArtifactError:
+        return None
 
 
 def _here() -> dict:
@@ -167,9 +200,20 @@ def _here() -> dict:
 
 def record() -> None:
     """Write `machine.json` anew where `dvc.lock` has other outputs than it is about."""
-    digest, path = outputs_digest(read_lock(ROOT / LOCK)), ROOT / MACHINE_FILE
-    if not path.exists() or read_json(path, RecordedMachine).outputs != digest:
-        write_json(path, {"outputs": digest, **_here()})
+    digest, recorded = outputs_digest(read_lock(ROOT / LOCK)), _read_record(ROOT)
+    if recorded is None or recorded.outputs != digest:
+        write_json(ROOT / MACHINE_FILE, {"outputs": digest, **_here()})
+
+
+def _tolerance(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+# argparse names it in its message.
+_tolerance.__name__ = "number from 0"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -179,7 +223,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--runs", type=int, choices=(1, 2), default=1, help="2: compare two runs, not one and dvc.lock (default: 1)"
     )
     parser.add_argument(
-        "--tolerance", type=float, help="take numbers that differ by no more for the same (default: compare bytes)"
+        "--tolerance", type=_tolerance, help="take numbers that differ by no more for the same (default: compare bytes)"
     )
     parser.add_argument(
         "--record", action="store_true", help=f"only note in {MACHINE_FILE} which machine made dvc.lock, if it is new"

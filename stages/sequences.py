@@ -70,7 +70,7 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().sequences
-    watched = unchanged(Path(__file__), [ARTIFACTS / "prepared"], lambda: settings.load().sequences)
+    watched = unchanged(Path(__file__), [ARTIFACTS / "prepared"], config, lambda: settings.load().sequences)
     with replacing(ARTIFACTS) as new, watched:
         sequences(ARTIFACTS / "prepared", new / "sequences", config)
 

@@ -25,6 +25,7 @@ from stages.lib.pipeline import (
     check_deps,
     check_lock,
     check_params,
+    check_recorded,
     outputs_digest,
     read_definition,
     read_lock,
@@ -66,22 +67,20 @@ def uncommitted_files(lock: dict[str, LockedStage]) -> list[str]:
 
 def check_machine(lock: dict[str, LockedStage]) -> list[str]:
     """A line if the machine on record made other outputs than `dvc.lock` names."""
-    path = ROOT / MACHINE_FILE
-    if path.exists() and read_json(path, RecordedMachine).outputs == outputs_digest(lock):
-        return []
+    try:
+        if read_json(ROOT / MACHINE_FILE, RecordedMachine).outputs == outputs_digest(lock):
+            return []
+    except ArtifactError as error:
+        return [f"{error}: `python -m stages.reproduce --record` renews it"]
     return [f"{MACHINE_FILE} is not about the outputs in dvc.lock: `python -m stages.reproduce --record` renews it"]
 
 
 def check_outputs(folder: Path) -> list[str]:
     """A line for each file in `folder` that `models_meta.json` does not account for, or accounts for otherwise."""
     metadata = parse_json(read_artifact(folder / METADATA_FILE), METADATA_FILE, Metadata)
-    expected = expected_files(metadata.seq_lengths)
-    found = {
-        path.relative_to(folder).as_posix()
-        for name in OUTPUT_FOLDERS
-        for path in (folder / name).rglob("*")
-        if path.is_file()
-    }
+    expected = expected_files(metadata.seq_lengths) | {METADATA_FILE, "metrics.json"}
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    found = {path.as_posix() for path in files if not path.parts[0].startswith(".")}
     lines = [f"{folder.name}/{name} is left over: {METADATA_FILE} knows of no such file" for name in found - expected]
     lines += [f"{folder.name}/{name} is missing" for name in expected - found]
     for name, layout in ENSEMBLES.items():
@@ -107,8 +106,9 @@ def find_faults() -> list[str]:
     lines = stale_stages(lock) + check_lock(lock)
     for name, stage in stages.items():
         lines += check_deps(name, stage) + check_params(name, stage, params)
+        lines += check_recorded(name, stage, lock)
     lines += uncommitted_files(lock) + check_machine(lock) + check_installed(ROOT / "requirements.txt")
-    if (ROOT / ARTIFACTS / METADATA_FILE).exists():
+    if any((ROOT / ARTIFACTS / name).exists() for name in OUTPUT_FOLDERS):
         try:
             lines += check_outputs(ROOT / ARTIFACTS)
         except ArtifactError as error:

@@ -120,7 +120,7 @@ def main() -> None:
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
     numerics.fix_environment({config.precision})
     windows_dir = ARTIFACTS / "sequences" / ensemble
-    watched = unchanged(Path(__file__), [windows_dir], lambda: settings.load().training(ensemble))
+    watched = unchanged(Path(__file__), [windows_dir], config, lambda: settings.load().training(ensemble))
     with replacing(ARTIFACTS) as new, watched:
         train(ensemble, windows_dir, new / ensemble, config, execution)
 

@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 
 import pandas as pd
@@ -38,8 +39,13 @@ def as_parquet(content):
         ("t.parquet", as_parquet({"x": [1.0, None]}), as_parquet({"x": [1.0, 2.0]}), "up to inf (x)"),
         ("w.pth", as_torch({"w": torch.tensor([1.0, 2.0])}), as_torch({"w": torch.tensor([1.0, 2.125])}), "0.125 (w)"),
         ("w.pth", as_torch({"w": torch.zeros(2)}), as_torch({"w": torch.zeros(3)}), "w has the shape (2,) / (3,)"),
+        ("m.json", as_json({"a": True}), as_json({"a": 1}), "a differs: True / 1"),
+        ("m.json", as_json({"a": {}}), as_json({"a": []}), "a has the shape () / (0,)"),
+        ("w.pth", as_torch({"w": torch.ones(1, dtype=torch.bfloat16)}), as_torch({"w": torch.zeros(1)}), "up to 1 (w)"),
         ("x.bin", b"1", b"2", "content differs: b'1' / b'2'"),
     ],
+    # torch's bytes differ from one collection to the next.
+    ids=itertools.count(),
 )
 def test_what_differs_is_said(tmp_path, name, one, other, said):
     for folder, content in (("one", one), ("other", other)):

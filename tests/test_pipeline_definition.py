@@ -33,6 +33,20 @@ def test_each_single_name_that_is_left_out_is_missed(name, stage):
             )
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_a_dependency_that_is_taken_out_is_missed(name):
+    lock = read_lock(ROOT / "dvc.lock")
+    assert pipeline.check_recorded(name, STAGES[name], lock) == []
+    for left_out in (dep for dep in STAGES[name]["deps"] if not dep.endswith(".py")):
+        changed = copy.deepcopy(STAGES[name])
+        changed["deps"].remove(left_out)
+        assert (
+            check_deps(name, changed)
+            + check_params(name, changed, PARAMS)
+            + pipeline.check_recorded(name, changed, lock)
+        )
+
+
 def test_a_name_too_much_is_found():
     stage = copy.deepcopy(STAGES["prepare"])
     stage["deps"].append("stages/lib/lstm.py")

@@ -7,6 +7,9 @@ import pytest
 import yaml
 from conftest import ROOT, commit, run
 
+from stages.lib.pipeline import LockedStage
+from stages.reproduce import build_parser, compare_locks
+
 # Writes its input and something of its own; what, is planted.
 STAGE = """
 import datetime, json, os, random
@@ -81,12 +84,37 @@ def test_a_shift_is_measured_and_accepted_within_the_tolerance_alone(tmp_path):
     assert "\naccepted with a tolerance of 1e-06" in printed
 
 
+def test_stages_of_a_matrix_and_stages_that_never_ran_are_compared_too():
+    one = {"m@a": LockedStage({}, {"a": "1"}), "m@b": LockedStage({}, {"b": "1"})}
+    other = {"m@a": LockedStage({}, {"a": "1"}), "m@b": LockedStage({}, {"b": "2"})}
+    assert compare_locks(["never", "m"], one, other) == [
+        ("never", "", "missing"),
+        ("m@a", "a", "same"),
+        ("m@b", "b", "differs"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "x"])
+def test_a_tolerance_that_is_no_finite_number_from_0_is_refused(text):
+    with pytest.raises(SystemExit, match="2"):
+        build_parser().parse_args([f"--tolerance={text}"])
+
+
+def test_a_record_that_a_merge_left_in_two_is_made_anew(tmp_path):
+    folder = make_pipeline(tmp_path)
+    before = (folder / "machine.json").read_text()
+    (folder / "machine.json").write_text(f"<<<<<<< one\n{before}=======\n{before}>>>>>>> other\n")
+    run(folder, sys.executable, "-m", "stages.reproduce", "--record")
+    assert (folder / "machine.json").read_text() == before
+
+
 def test_without_the_cache_the_hashes_alone_are_compared(tmp_path):
     folder = make_pipeline(tmp_path, "")
     shutil.rmtree(folder / ".dvc" / "cache")
     code, printed, _ = reproduce(folder, "--tolerance", "1", SHIFT="1e-9")
     assert code == 1
     assert "first.json: only its hash is known here, not its content" in printed
+    assert "differ by up to" not in printed
 
 
 def test_what_a_stage_needs_and_git_lacks_is_an_error(tmp_path):

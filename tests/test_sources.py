@@ -1,7 +1,7 @@
 import pytest
 
 from stages.lib import sources
-from stages.lib.errors import ChangedError
+from stages.lib.errors import ChangedError, SettingsError
 
 
 @pytest.fixture
@@ -80,9 +80,35 @@ def test_the_same_content_written_again_is_no_change(root):
 
 
 def test_parameters_that_change_meanwhile_are_refused(root):
-    values = iter([{"lr": 0.1}, {"lr": 0.2}])
     with (
         pytest.raises(ChangedError, match=r"^params.yaml changed while this ran"),
-        sources.unchanged(root / "stages" / "run.py", read_config=lambda: next(values)),
+        sources.unchanged(root / "stages" / "run.py", config={"lr": 0.1}, read_config=lambda: {"lr": 0.2}),
     ):
         pass
+
+
+def test_parameters_that_cannot_be_read_any_more_have_changed(root):
+    def read_config():
+        raise SettingsError("half-typed")
+
+    with (
+        pytest.raises(ChangedError, match=r"^params.yaml changed while this ran"),
+        sources.unchanged(root / "stages" / "run.py", config={"lr": 0.1}, read_config=read_config),
+    ):
+        pass
+
+
+def test_a_failure_because_of_an_edit_is_told_as_an_edit(root):
+    path = root / "stages" / "lib" / "b.py"
+
+    def body():
+        path.write_text("def broken(")
+        compile(path.read_text(), "b.py", "exec")
+
+    with pytest.raises(ChangedError, match=r"b\.py changed"), sources.unchanged(root / "stages" / "run.py"):
+        body()
+
+
+def test_a_failure_without_an_edit_is_let_through(root):
+    with pytest.raises(ZeroDivisionError), sources.unchanged(root / "stages" / "run.py"):
+        _ = 1 / 0

@@ -59,7 +59,10 @@ def compare_files(one: Path, other: Path) -> Difference:
 
 def _compare_values(name: str, here: Any, there: Any, found: Difference) -> None:
     one, other = np.asarray(here), np.asarray(there)
-    if one.shape != other.shape:
+    if (one.dtype.kind == "b") != (other.dtype.kind == "b"):
+        # A truth value is no number.
+        found.others.append(f"{name} differs: {str(here)[:60]} / {str(there)[:60]}")
+    elif one.shape != other.shape:
         found.others.append(f"{name} has the shape {one.shape} / {other.shape}")
     elif one.dtype.kind in "fiu" and other.dtype.kind in "fiu":
         # Equal infinities, and NaN in the same place, are no difference.
@@ -85,12 +88,17 @@ def _values(path: Path) -> dict[str, Any]:
         # Imported here: seconds that are spent only where a model differs.
         import torch
 
-        return dict(_leaves(torch.load(path, weights_only=True, map_location="cpu")))
+        found = dict(_leaves(torch.load(path, weights_only=True, map_location="cpu")))
+        # NumPy knows no bfloat16.
+        return {
+            name: value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+            for name, value in found.items()
+        }
     return {"content": path.read_bytes()}
 
 
 def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(content, dict | list):
+    if not isinstance(content, dict | list) or not content:
         yield prefix, content
         return
     items = content.items() if isinstance(content, dict) else enumerate(content)

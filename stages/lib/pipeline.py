@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.errors import SettingsError
+from stages.lib.layout import REQUIREMENTS_FILE
 from stages.lib.sources import ROOT, import_closure
 from stages.lib.yaml_file import read_yaml
 
@@ -71,14 +72,33 @@ def check_lock(lock: dict[str, LockedStage]) -> list[str]:
 
 
 def check_deps(name: str, stage: dict[str, Any]) -> list[str]:
-    """A line for each module that a stage imports and its `deps` lack, or that they name and it does not import."""
+    """A line for each module that a stage imports and its `deps` lack, or that they name and it does not import.
+
+    Whatever runs a module of ours depends on the versions of the libraries too.
+    """
     module_file = _module_file(stage)
     if module_file is None:
         return []
     imported = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file)}
-    listed = {dep for dep in stage.get("deps", []) if dep.endswith(".py")}
-    missing = [f"{name}: imports {path}, which is not in its deps" for path in sorted(imported - listed)]
-    return missing + [f"{name}: has {path} in its deps and does not import it" for path in sorted(listed - imported)]
+    deps = stage.get("deps", [])
+    listed = {dep for dep in deps if dep.endswith(".py")}
+    lines = [f"{name}: imports {path}, which is not in its deps" for path in sorted(imported - listed)]
+    lines += [f"{name}: has {path} in its deps and does not import it" for path in sorted(listed - imported)]
+    return lines if REQUIREMENTS_FILE in deps else [*lines, f"{name}: {REQUIREMENTS_FILE} is not in its deps"]
+
+
+def check_recorded(name: str, stage: dict[str, Any], lock: dict[str, LockedStage]) -> list[str]:
+    """A line for each dependency or output that `dvc.lock` records and `dvc.yaml` does not name any more."""
+    recorded = lock.get(name, LockedStage({}, {}))
+    outs = {path for out in stage.get("outs", []) for path in (out if isinstance(out, dict) else [out])}
+    deps = set(stage.get("deps", []))
+    if any("${" in path for path in deps | outs):
+        # What a setting names is known to DVC alone: it is the one file too many.
+        n_templates = sum("${" in path for path in deps)
+        gone = sorted(set(recorded.deps) - deps)
+        return [] if len(gone) <= n_templates else [f"{name}: dvc.lock records other deps than dvc.yaml names"]
+    gone = sorted((set(recorded.deps) - deps) | (set(recorded.outs) - outs))
+    return [f"{name}: dvc.lock records {path}, which dvc.yaml does not name" for path in gone]
 
 
 def check_params(name: str, stage: dict[str, Any], params: dict[str, Any]) -> list[str]:

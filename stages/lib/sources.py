@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages.lib.errors import ChangedError
+from stages.lib.errors import ChangedError, SettingsError
+from stages.lib.layout import REQUIREMENTS_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "stages"
@@ -78,7 +79,7 @@ def check_sources(files: Iterable[Path]) -> None:
 
 @contextmanager
 def unchanged(
-    module_file: Path, inputs: Iterable[Path] = (), read_config: Callable[[], Any] = lambda: None
+    module_file: Path, inputs: Iterable[Path] = (), config: Any = None, read_config: Callable[[], Any] = lambda: None
 ) -> Iterator[None]:
     """See to it that what the body was computed from is, at its end, what it was at the start.
 
@@ -88,20 +89,35 @@ def unchanged(
         The module that runs; its sources are compared with `at_start`.
     inputs : iterable of Path
         Files, or folders of files, that the body reads.
+    config : any
+        What the body takes from `params.yaml`.
     read_config : callable
-        Reads what the body takes from `params.yaml`, in a form that can be compared.
+        Reads it again.
 
     Raises
     ------
     ChangedError
-        If something changed.
+        If something changed, also where that is why the body failed.
     """
-    inputs = list(inputs)
-    config, before = read_config(), _digests(inputs)
-    yield
-    _compare(before, _digests(inputs))
-    check_sources(import_closure(module_file))
-    if read_config() != config:
+    closure, inputs = import_closure(module_file), [*inputs, ROOT / REQUIREMENTS_FILE]
+    before = _digests(inputs)
+
+    def compare() -> None:
+        _compare(before, _digests(inputs))
+        check_sources(closure)
+
+    try:
+        yield
+    except Exception:
+        # A module that was half-way through an edit when it was imported, for one.
+        compare()
+        raise
+    compare()
+    try:
+        same = read_config() == config
+    except SettingsError:
+        same = False
+    if not same:
         raise ChangedError("params.yaml changed while this ran: nothing was written, run it again")
 
 
