@@ -13,17 +13,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages.lib.differences import Difference, compare_files, list_files
-from stages.lib.errors import ArtifactError, BoomerangError, SettingsError, exit_on_error
-from stages.lib.files import read_json, write_json
-from stages.lib.layout import MACHINE_FILE, REQUIREMENTS_FILE
-from stages.lib.machine import RecordedMachine, compare_machines, this_machine
-from stages.lib.pipeline import LockedStage, outputs_digest, read_definition, read_lock
+from stages.lib.differences import Difference, compare_outputs
+from stages.lib.errors import BoomerangError, SettingsError, exit_on_error
+from stages.lib.files import write_json
+from stages.lib.layout import REQUIREMENTS_FILE
+from stages.lib.machine import MACHINE_FILE, RecordedMachine, compare_machines, read_record, this_machine
+from stages.lib.pipeline import compare_locks, outputs_digest, read_definition, read_lock, tool_environment
 from stages.lib.sources import ROOT
 
 LOCK = "dvc.lock"
-# Of the caller's environment, what would lead git and DVC elsewhere or spare the training.
-NOT_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE", "BOOMERANG_STORE")
+# Of the caller's environment, what would lead git and DVC elsewhere.
+NOT_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE")
 # A day of local time apart at any moment, with other hash seeds, workers, locales and user names: what depends on one
 # of them differs. The clock is not set: a date in UTC shows only when a day ends between the runs.
 SURROUNDINGS = (
@@ -76,50 +76,15 @@ def _copy_input(path: str, folder: Path) -> None:
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
-    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    # DVC and its stages are those of this Python, also where its environment is not activated.
-    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    inherited = {name: value for name, value in tool_environment().items() if name not in NOT_INHERITED}
     # Results alone go to stdout.
-    done = subprocess.run(command, cwd=folder, env=inherited | path | (environment or {}), stdout=sys.stderr)
+    done = subprocess.run(command, cwd=folder, env=inherited | (environment or {}), stdout=sys.stderr)
     if done.returncode != 0:
         raise BoomerangError(f"`{' '.join(command[:2])}` failed in a clean clone of HEAD, for the reason above")
 
 
-def compare_locks(
-    stages: list[str], one: dict[str, LockedStage], other: dict[str, LockedStage]
-) -> list[tuple[str, str, str]]:
-    """For each output: stage, path, and `same`, `differs` or `missing`; in the order of `stages` of `dvc.yaml`.
-
-    A stage of a matrix is in a lock as `name@item`. One of `stages` that is in neither lock is `missing` as a whole.
-    """
-    found = {name: [] for name in stages}
-    for name in [*one, *(name for name in other if name not in one)]:
-        found.setdefault(name.partition("@")[0], []).append(name)
-    rows = []
-    for stage, names in found.items():
-        if not names:
-            rows.append((stage, "", "missing"))
-        for name in names:
-            here, there = (lock[name].outs if name in lock else {} for lock in (one, other))
-            for path in sorted(here.keys() | there.keys()):
-                both = path in here and path in there
-                rows.append((name, path, ("same" if here[path] == there[path] else "differs") if both else "missing"))
-    return rows
-
-
-def measure(path: str, one: Path, other: Path) -> dict[str, Difference]:
-    """For each file of the output `path` that is not the same in the repositories `one` and `other`: how far apart."""
-    here, there = list_files(one / path), list_files(other / path)
-    if not here:
-        return {path: Difference(others=["only its hash is known here, not its content"])}
-    found = {}
-    for name in sorted(here.keys() | there.keys()):
-        file = f"{path}/{name}" if name else path
-        if name not in here or name not in there:
-            found[file] = Difference(others=["is only in one"])
-        elif here[name].read_bytes() != there[name].read_bytes():
-            found[file] = compare_files(here[name], there[name])
-    return found
+def _printed(*command: str) -> str:
+    return subprocess.check_output(command, cwd=ROOT, env=tool_environment(), text=True)
 
 
 def reproduce(n_runs: int, tolerance: float | None) -> bool:
@@ -143,22 +108,31 @@ def reproduce(n_runs: int, tolerance: float | None) -> bool:
         if n_runs == 2:
             rerun(one, SURROUNDINGS[0])
         else:
-            cache_dir = subprocess.check_output(["dvc", "cache", "dir"], cwd=ROOT, text=True).strip()
-            clone(one, (ROOT / cache_dir).resolve())
-        rows = compare_locks(list(read_definition(one / "dvc.yaml")), read_lock(one / LOCK), read_lock(other / LOCK))
-        for stage, path, verdict in rows:
-            print(f"{stage:<14} {path:<32} {verdict}")
-        differing = [(stage, path) for stage, path, verdict in rows if verdict != "same"]
-        if not differing:
-            print(f"{len(rows)} outputs, every byte the same")
-            return True
-        print(f"\n{differing[0][0]} differs first")
-        if n_runs == 1:
-            _run(["dvc", "checkout", "--quiet", "--allow-missing"], one)
-        found = {file: difference for _, path in differing for file, difference in measure(path, one, other).items()}
-        _print_differences(found)
-        if n_runs == 1:
-            _print_machines(one)
+            clone(one, (ROOT / _printed("dvc", "cache", "dir").strip()).resolve())
+        return _compare(one, other, tolerance, with_lock=n_runs == 1)
+
+
+def _compare(one: Path, other: Path, tolerance: float | None, with_lock: bool) -> bool:
+    """Print how what came out in the clones `one`, the committed one if `with_lock`, and `other` compares."""
+    rows = compare_locks(list(read_definition(one / "dvc.yaml")), read_lock(one / LOCK), read_lock(other / LOCK))
+    for stage, path, verdict in rows:
+        print(f"{stage:<14} {path:<32} {verdict}")
+    differing = [row for row in rows if row[2] != "same"]
+    if not differing:
+        if (one / LOCK).read_bytes() != (other / LOCK).read_bytes():
+            print(f"{LOCK} is not as a run writes it: `make status` says why", file=sys.stderr)
+        print(f"{len(rows)} outputs, every byte the same")
+        return True
+    print(f"\n{differing[0][0]} differs first")
+    if with_lock:
+        _run(["dvc", "checkout", "--quiet", "--allow-missing"], one)
+    found = {}
+    for stage, path, verdict in differing:
+        missing = {path or stage: Difference(others=["is only in one"])}
+        found |= missing if verdict == "missing" else compare_outputs(path, one, other)
+    _print_differences(found)
+    if with_lock:
+        _print_machines(one)
     if tolerance is None:
         return False
     accepted = all(difference.largest <= tolerance and not difference.others for difference in found.values())
@@ -176,7 +150,7 @@ def _print_differences(found: dict[str, Difference]) -> None:
 
 
 def _print_machines(committed: Path) -> None:
-    recorded = _read_record(committed)
+    recorded = read_record(committed / MACHINE_FILE)
     if recorded is None or recorded.outputs != outputs_digest(read_lock(committed / LOCK)):
         print(f"\n{MACHINE_FILE} does not tell which machine made dvc.lock")
         return
@@ -186,21 +160,13 @@ def _print_machines(committed: Path) -> None:
         print(f"  {line}")
 
 
-def _read_record(folder: Path) -> RecordedMachine | None:
-    """The machine on record in `folder`; None where there is none, or a merge left two."""
-    try:
-        return read_json(folder / MACHINE_FILE, RecordedMachine)
-    except ArtifactError:
-        return None
-
-
 def _here() -> dict:
     return this_machine(ROOT / REQUIREMENTS_FILE).model_dump()
 
 
 def record() -> None:
     """Write `machine.json` anew where `dvc.lock` has other outputs than it is about."""
-    digest, recorded = outputs_digest(read_lock(ROOT / LOCK)), _read_record(ROOT)
+    digest, recorded = outputs_digest(read_lock(ROOT / LOCK)), read_record(ROOT / MACHINE_FILE)
     if recorded is None or recorded.outputs != digest:
         write_json(ROOT / MACHINE_FILE, {"outputs": digest, **_here()})
 
@@ -237,7 +203,7 @@ def main(arguments: list[str]) -> None:
     if flags.record:
         record()
         return
-    changed = subprocess.check_output(["git", "status", "--porcelain", "--untracked-files=no"], cwd=ROOT, text=True)
+    changed = _printed("git", "status", "--porcelain", "--untracked-files=no")
     if changed:
         print(f"not part of it, because it is not committed:\n{changed}", file=sys.stderr, end="")
     if not reproduce(flags.runs, flags.tolerance):

@@ -10,15 +10,14 @@ if __name__ == "__main__":
     begin()
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from stages.lib.errors import ArtifactError, SettingsError, exit_on_error
-from stages.lib.files import parse_json, read_artifact, read_json, sha256
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, MACHINE_FILE, METADATA_FILE, OUTPUT_FOLDERS, expected_files
-from stages.lib.machine import RecordedMachine, check_installed
+from stages.lib.files import parse_json, read_artifact, sha256
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, windows_file
+from stages.lib.machine import MACHINE_FILE, check_installed, read_record
 from stages.lib.metadata import Metadata
 from stages.lib.pipeline import (
     LockedStage,
@@ -29,6 +28,7 @@ from stages.lib.pipeline import (
     outputs_digest,
     read_definition,
     read_lock,
+    tool_environment,
 )
 from stages.lib.sources import ROOT
 from stages.lib.yaml_file import read_yaml
@@ -67,12 +67,21 @@ def uncommitted_files(lock: dict[str, LockedStage]) -> list[str]:
 
 def check_machine(lock: dict[str, LockedStage]) -> list[str]:
     """A line if the machine on record made other outputs than `dvc.lock` names."""
-    try:
-        if read_json(ROOT / MACHINE_FILE, RecordedMachine).outputs == outputs_digest(lock):
-            return []
-    except ArtifactError as error:
-        return [f"{error}: `python -m stages.reproduce --record` renews it"]
+    recorded = read_record(ROOT / MACHINE_FILE)
+    if recorded is not None and recorded.outputs == outputs_digest(lock):
+        return []
     return [f"{MACHINE_FILE} is not about the outputs in dvc.lock: `python -m stages.reproduce --record` renews it"]
+
+
+def expected_files(seq_lengths: list[int]) -> set[str]:
+    """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
+    files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
+    files.add("sequences/lengths.json")
+    for name, layout in ENSEMBLES.items():
+        files |= {f"sequences/{name}/{windows_file(length)}" for length in seq_lengths}
+        files |= {f"{name}/{layout.member_file(length)}" for length in seq_lengths}
+        files |= {f"{name}/{file}" for file in ("history.csv", "metrics.json", "training.json", "validation.parquet")}
+    return files
 
 
 def check_outputs(folder: Path) -> list[str]:
@@ -92,8 +101,7 @@ def check_outputs(folder: Path) -> list[str]:
 
 
 def _printed(*command: str) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=tool_environment(), capture_output=True, text=True)
     if done.returncode != 0:
         raise SettingsError(f"`{' '.join(command[:2])}` failed: {done.stderr.strip()}")
     return done.stdout
@@ -106,7 +114,7 @@ def find_faults() -> list[str]:
     lines = stale_stages(lock) + check_lock(lock)
     for name, stage in stages.items():
         lines += check_deps(name, stage) + check_params(name, stage, params)
-        lines += check_recorded(name, stage, lock)
+        lines += check_recorded(name, stage, params, lock)
     lines += uncommitted_files(lock) + check_machine(lock) + check_installed(ROOT / "requirements.txt")
     if any((ROOT / ARTIFACTS / name).exists() for name in OUTPUT_FOLDERS):
         try:

@@ -78,6 +78,7 @@ def change(content, path, value):
         (["ensembles", "simple", "temperature"], 0.0),
         (["ensembles", "simple", "temperature"], float("inf")),
         (["ensembles", "simple", "weighting"], None),
+        (["ensembles", "simple", "weighting"], "\x1b[2J"),
         (["ensembles", "simple", "members", 1, "seq_length"], 2),
     ],
 )

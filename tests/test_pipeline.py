@@ -13,6 +13,7 @@ from benchmarks import kills
 from conftest import ROOT, SMALL_PARAMS, clone_with_outputs, run, wait_until_ended
 from dvc.repo import Repo
 
+from stages.lib.pipeline import setting_names
 from stages.lib.sources import import_closure
 
 pytestmark = [
@@ -57,30 +58,20 @@ for name, value in TRAIN_CHANGES.items():
     RERUNS[f"train_simple.{name}"] = (value, {"train_simple", "meta"})
 
 
-def our_imports(module):
-    closure = import_closure(ROOT / "stages" / module)
-    return {path.relative_to(ROOT).as_posix() for path in closure} - {f"stages/{module}"}
-
-
 def test_stages_import_no_stage_and_lib_imports_no_stage_and_nothing_imports_dvc():
     for path in (ROOT / "stages").rglob("*.py"):
-        imported = our_imports(path.relative_to(ROOT / "stages"))
-        assert all(name.startswith("stages/lib/") for name in imported), path
+        imported = import_closure(path) - {path}
+        assert all(found.is_relative_to(ROOT / "stages" / "lib") for found in imported), path
         assert "import dvc" not in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["purchases", "features"])
 def test_reading_purchases_never_imports_torch(name):
-    assert all("torch" not in (ROOT / path).read_text() for path in our_imports(f"lib/{name}.py"))
-
-
-def leaves(section, prefix=""):
-    for key, value in section.items():
-        yield from leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    assert all("torch" not in path.read_text() for path in import_closure(ROOT / "stages" / "lib" / f"{name}.py"))
 
 
 def test_the_table_covers_every_parameter():
-    assert set(RERUNS) == set(leaves(yaml.safe_load((ROOT / "params.yaml").read_text())))
+    assert set(RERUNS) == set(setting_names(yaml.safe_load((ROOT / "params.yaml").read_text())))
 
 
 def stages_that_would_run(folder):

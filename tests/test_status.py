@@ -6,7 +6,7 @@ import pytest
 from conftest import clone_with_outputs, commit, run
 
 from stages import status
-from stages.lib.layout import OUTPUT_FOLDERS, expected_files
+from stages.lib.layout import OUTPUT_FOLDERS
 
 group = pytest.mark.xdist_group("pipeline")
 
@@ -69,7 +69,7 @@ def test_data_that_is_not_in_git_is_named(finished, tmp_path):
 def test_every_file_of_a_finished_run_is_expected(trained):
     folders = [path for name in OUTPUT_FOLDERS for path in (trained / name).rglob("*")]
     found = {path.relative_to(trained).as_posix() for path in folders if path.is_file()}
-    assert found == expected_files([2, 4])
+    assert found == status.expected_files([2, 4])
 
 
 def test_missing_left_over_and_foreign_files_are_named(trained, tmp_path):

@@ -93,10 +93,11 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray) -> Combination:
     spread = PRIOR_SPREAD / n_members
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        mean = _mean(logits, weights)
-        away = weights - equal
+        """What the weights minimise, divided by the number of rows, and its gradient."""
+        mean, away = _mean(logits, weights), weights - equal
+        residuals = expit(mean) - targets
         loss = _sum_log_loss(mean, targets) + (away @ away) / (2 * spread**2)
-        gradient = np.array([np.sum((expit(mean) - targets) * row) for row in logits]) + away / spread**2
+        gradient = np.array([np.sum(residuals * row) for row in logits]) + away / spread**2
         return loss / n_rows, gradient / n_rows
 
     found = minimize(

@@ -26,6 +26,7 @@ def within(rule: str, holds: Callable[[Any], bool]) -> WrapValidator:
     """A validator whose message names the whole rule and the value, whatever part of the rule is broken."""
 
     def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        """The value as its type has it, if the rule holds of it."""
         try:
             parsed = handler(_number_from_text(value))
         except ValidationError:

@@ -41,6 +41,21 @@ def list_files(path: Path) -> dict[str, Path]:
     return {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
 
 
+def compare_outputs(path: str, one: Path, other: Path) -> dict[str, Difference]:
+    """For each file of the output `path` that is not the same in the repositories `one` and `other`: how far apart."""
+    here, there = list_files(one / path), list_files(other / path)
+    if not here:
+        return {path: Difference(others=["only its hash is known here, not its content"])}
+    found = {}
+    for name in sorted(here.keys() | there.keys()):
+        file = f"{path}/{name}" if name else path
+        if name not in here or name not in there:
+            found[file] = Difference(others=["is only in one"])
+        elif here[name].read_bytes() != there[name].read_bytes():
+            found[file] = compare_files(here[name], there[name])
+    return found
+
+
 def compare_files(one: Path, other: Path) -> Difference:
     """What is different between two files of the same name, value by value where they can be read.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 ARTIFACTS = Path("artifacts")
 STORE = Path(".cache/members")
 METADATA_FILE = "models_meta.json"
-# Beside dvc.lock: the libraries that can change a byte, and the machine that made what the lock records.
-REQUIREMENTS_FILE, MACHINE_FILE = "requirements-pipeline.txt", "machine.json"
+# The libraries that can change a byte.
+REQUIREMENTS_FILE = "requirements-pipeline.txt"
 PARTS = ("train", "val", "test")
 LABELS = {"no": 0, "yes": 1}
 
@@ -48,14 +48,3 @@ OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES)
 def windows_file(seq_length: int) -> str:
     """File name of the cached windows of `seq_length` purchases."""
     return f"seq{seq_length}.pt"
-
-
-def expected_files(seq_lengths: list[int]) -> set[str]:
-    """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
-    files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
-    files.add("sequences/lengths.json")
-    for name, layout in ENSEMBLES.items():
-        files |= {f"sequences/{name}/{windows_file(length)}" for length in seq_lengths}
-        files |= {f"{name}/{layout.member_file(length)}" for length in seq_lengths}
-        files |= {f"{name}/{file}" for file in ("history.csv", "metrics.json", "training.json", "validation.parquet")}
-    return files

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.checks import Section
+from stages.lib.errors import ArtifactError
+from stages.lib.files import read_json
 from stages.lib.numerics import INSTRUCTION_LIMITS
 
+# Beside dvc.lock.
+MACHINE_FILE = "machine.json"
 CPUINFO = Path("/proc/cpuinfo")
 # Instructions that torch and its libraries choose their code by.
 INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
@@ -46,6 +50,14 @@ class RecordedMachine(Machine):
     """The machine that made what `dvc.lock` records; `outputs` is the `stages.lib.pipeline.outputs_digest` of that."""
 
     outputs: str
+
+
+def read_record(path: Path) -> RecordedMachine | None:
+    """The machine on record; None where there is none, or what a merge left is not one."""
+    try:
+        return read_json(path, RecordedMachine)
+    except ArtifactError:
+        return None
 
 
 def this_machine(requirements: Path) -> Machine:

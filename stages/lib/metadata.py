@@ -72,7 +72,7 @@ class EnsembleMetadata(TrainingFile):
     input_size: int
     features: list[str]
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    weighting: Annotated[str, Field(max_length=200)]
+    weighting: Annotated[str, Field(pattern="^[ -~]{1,200}$")]  # printed, like the names above
     members: Annotated[list[MemberMetadata], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -2,7 +2,9 @@
 
 import ast
 import hashlib
+import os
 import re
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from stages.lib.errors import SettingsError
 from stages.lib.layout import REQUIREMENTS_FILE
 from stages.lib.sources import ROOT, import_closure
 from stages.lib.yaml_file import read_yaml
+
+# How dvc.yaml names a setting.
+_TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,39 @@ def outputs_digest(lock: dict[str, LockedStage]) -> str:
     return hashlib.sha256(repr(outputs).encode()).hexdigest()
 
 
+def tool_environment() -> dict[str, str]:
+    """This process's environment, in which `dvc` and `python` are those of this Python, activated or not."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
 def read_definition(path: Path) -> dict[str, dict[str, Any]]:
     """The stages of a `dvc.yaml` as they are written there; raises SettingsError as `read_lock` does."""
     content, faults = read_yaml(path)
     if faults or not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
         raise SettingsError(faults[0] if faults else f"{path} must hold stages")
     return content["stages"]
+
+
+def compare_locks(
+    stages: list[str], one: dict[str, LockedStage], other: dict[str, LockedStage]
+) -> list[tuple[str, str, str]]:
+    """For each output: stage, path, and `same`, `differs` or `missing`; in the order of `stages` of `dvc.yaml`.
+
+    A stage of a matrix is in a lock as `name@item`. One of `stages` that is in neither lock is `missing` as a whole.
+    """
+    found = {name: [] for name in stages}
+    for name in [*one, *(name for name in other if name not in one)]:
+        found.setdefault(name.partition("@")[0], []).append(name)
+    rows = []
+    for stage, names in found.items():
+        if not names:
+            rows.append((stage, "", "missing"))
+        for name in names:
+            here, there = (lock[name].outs if name in lock else {} for lock in (one, other))
+            for path in sorted(here.keys() | there.keys()):
+                both = path in here and path in there
+                rows.append((name, path, ("same" if here[path] == there[path] else "differs") if both else "missing"))
+    return rows
 
 
 def check_lock(lock: dict[str, LockedStage]) -> list[str]:
@@ -87,18 +119,22 @@ def check_deps(name: str, stage: dict[str, Any]) -> list[str]:
     return lines if REQUIREMENTS_FILE in deps else [*lines, f"{name}: {REQUIREMENTS_FILE} is not in its deps"]
 
 
-def check_recorded(name: str, stage: dict[str, Any], lock: dict[str, LockedStage]) -> list[str]:
+def check_recorded(name: str, stage: dict[str, Any], params: dict[str, Any], lock: dict[str, LockedStage]) -> list[str]:
     """A line for each dependency or output that `dvc.lock` records and `dvc.yaml` does not name any more."""
     recorded = lock.get(name, LockedStage({}, {}))
-    outs = {path for out in stage.get("outs", []) for path in (out if isinstance(out, dict) else [out])}
-    deps = set(stage.get("deps", []))
-    if any("${" in path for path in deps | outs):
-        # What a setting names is known to DVC alone: it is the one file too many.
-        n_templates = sum("${" in path for path in deps)
-        gone = sorted(set(recorded.deps) - deps)
-        return [] if len(gone) <= n_templates else [f"{name}: dvc.lock records other deps than dvc.yaml names"]
-    gone = sorted((set(recorded.deps) - deps) | (set(recorded.outs) - outs))
+    outs = [path for out in stage.get("outs", []) for path in (out if isinstance(out, dict) else [out])]
+    named = {
+        _TEMPLATE.sub(lambda found: str(_look_up(params, found[1])), path) for path in stage.get("deps", []) + outs
+    }
+    gone = sorted((recorded.deps.keys() | recorded.outs.keys()) - named)
     return [f"{name}: dvc.lock records {path}, which dvc.yaml does not name" for path in gone]
+
+
+def _look_up(params: dict[str, Any], name: str) -> Any:
+    """The setting `section.key`; None where there is none."""
+    for part in name.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params
 
 
 def check_params(name: str, stage: dict[str, Any], params: dict[str, Any]) -> list[str]:
@@ -118,9 +154,9 @@ def check_params(name: str, stage: dict[str, Any], params: dict[str, Any]) -> li
     module_file = _module_file(stage)
     if module_file is None:
         return []
-    in_deps = set(re.findall(r"\$\{([\w.]+)\}", " ".join(stage.get("deps", []))))
+    in_deps = set(_TEMPLATE.findall(" ".join(stage.get("deps", []))))
     settings_read = _settings_read(module_file, stage["cmd"].split()[-1])
-    read, listed = (_select(_leaves(params), chosen) for chosen in (settings_read, stage.get("params", [])))
+    read, listed = (_select(setting_names(params), chosen) for chosen in (settings_read, stage.get("params", [])))
     missing = [f"{name}: reads {leaf}, which is not in its params" for leaf in sorted(read - in_deps - listed)]
     return missing + [f"{name}: has {leaf} in its params and does not read it" for leaf in sorted(listed - read)]
 
@@ -153,6 +189,7 @@ def _select(leaves: Iterator[str], chosen: Collection[str]) -> set[str]:
     return {leaf for leaf in leaves if any(not name or f"{leaf}.".startswith(f"{name}.") for name in chosen)}
 
 
-def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def setting_names(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The settings of a mapping of sections, as `section.key`."""
     for key, value in section.items():
-        yield from _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        yield from setting_names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]

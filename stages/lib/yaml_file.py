@@ -16,6 +16,7 @@ class _PlainLoader(yaml.SafeLoader):
         self.twice: list[tuple[int, str]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """The mapping as SafeLoader makes it, its repeated keys noted."""
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
