@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stages.lib import numerics
 from stages.lib.errors import SettingsError, exit_on_error
-from stages.lib.layout import ARTIFACTS
+from stages.lib.layout import ARTIFACTS, ENSEMBLES
 
 BAR_WIDTH = 30
 
@@ -70,6 +70,7 @@ def predict(flags: argparse.Namespace) -> str:
     from stages.lib.artifacts import read_metadata
     from stages.lib.devices import choose_device
     from stages.lib.ensemble import Ensemble, describe
+    from stages.lib.features import stack_features
     from stages.lib.purchases import parse_labels, read_purchases
 
     torch.set_num_threads(1)
@@ -86,7 +87,7 @@ def predict(flags: argparse.Namespace) -> str:
         purchases = read_purchases(flags.history_csv, **metadata.reading.model_dump())
         for note in purchases.notes:
             print(f"{flags.history_csv}: {note}", file=sys.stderr)
-        name, history = "time", metadata.scaling.transform(purchases.table)
+        name, history = "time", stack_features(metadata.scaling.extend(purchases.table), ENSEMBLES["time"].features)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     prediction = Ensemble(metadata, flags.artifacts_dir, name, device).predict(history, weights)
     return format_prediction(asdict(prediction), name, flags.next, len(history), flags.json)

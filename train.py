@@ -1,4 +1,4 @@
-"""Train both ensembles from the command line, without DVC or git.
+"""Train the ensembles from the command line, without DVC or git.
 
 The flags are settings of `params.yaml`; what is not given keeps the value that stands there. The stages of the
 pipeline run in their order and write into `--artifacts_dir` what `dvc repro` writes into `artifacts/`.
@@ -79,7 +79,7 @@ def _plain(kind: type) -> Callable[[str], Any]:
 def build_parser(defaults: dict[str, Any]) -> argparse.ArgumentParser:
     """The command line; `defaults` is the content of `params.yaml`."""
     parser = argparse.ArgumentParser(
-        prog="train.py", description="Train both ensembles on a purchase history.", allow_abbrev=False
+        prog="train.py", description="Train the ensembles on a purchase history.", allow_abbrev=False
     )
     for name, section, kind, text in SETTING_FLAGS:
         form = {"choices": kind} if isinstance(kind, tuple) else {"type": kind if kind is str else _plain(kind)}
@@ -152,7 +152,7 @@ def parse_lengths(words: list[str]) -> list[int] | str:
 
 
 def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.Settings:
-    """The settings of `params` with every flag that was given in place of its value; a flag means both ensembles."""
+    """The settings of `params` with every flag that was given in place of its value; a flag means every ensemble."""
     given = {(section, name): getattr(flags, name) for name, section, _, _ in SETTING_FLAGS}
     given["train", "use_gpu"] = flags.use_gpu
     if flags.seq_lengths is not None:
@@ -162,7 +162,8 @@ def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.S
             continue
         params[section][name] = value
         if section == "train":
-            params["train_time"][name] = params["train_simple"][name] = None
+            for ensemble in ENSEMBLES:
+                params[f"train_{ensemble}"][name] = None
     return settings.check(params, "settings")
 
 

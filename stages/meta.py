@@ -1,4 +1,4 @@
-"""Stage `meta`: one file that tells a predictor everything about both ensembles, and how they compare to counting."""
+"""Stage `meta`: one file that tells a predictor all about the ensembles, and how they compare to counting."""
 
 if __name__ == "__main__":
     from stages.lib.processes import begin, die_with_parent
@@ -16,11 +16,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from stages.lib import baselines
 from stages.lib.artifacts import load_member
-from stages.lib.calibration import combine, fit_combination
+from stages.lib.calibration import Combination, combine, fit_combination
 from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.features import Scaler
 from stages.lib.files import check, read_artifact, read_json, read_table, sha256, write_json
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, LABELS, METADATA_FILE
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, LABELS, METADATA_FILE, QUESTIONS, ensembles_asked
 from stages.lib.metadata import (
     FORMAT_VERSION,
     LengthsFile,
@@ -43,10 +43,10 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     prepared_dir, sequences_dir : Path
         Outputs of `prepare` and `sequences`.
     ensembles_dir : Path
-        Holds `time/` and `simple/`.
+        Holds a folder per ensemble.
     out_dir : Path
-        Gets `metrics.json` (validation figures of both ensembles and of counting on the same rows) and, last,
-        `models_meta.json`.
+        Gets `metrics.json` (validation figures of the ensembles and of counting on the same rows, by question) and,
+        last, `models_meta.json`.
 
     Raises
     ------
@@ -57,18 +57,17 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     scaling = read_json(prepared_dir / "scaler.json", Scaler)
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     lengths = read_json(sequences_dir / "lengths.json", LengthsFile)
-    ensembles, validation = {}, {}
-    for name in ENSEMBLES:
+    ensembles, logits, validation = {}, {}, _measure_counting(returned, val_rows)
+    for name, layout in ENSEMBLES.items():
         ensembles[name] = _describe_ensemble(ensembles_dir / name, name, lengths.seq_lengths)
-        logits = _read_logits(ensembles_dir / name / "validation.parquet", lengths.seq_lengths, len(val_rows))
-        combination = fit_combination(logits, returned[val_rows])
-        ensembles[name] |= {"temperature": combination.temperature, "weighting": combination.reason}
-        for member, weight in zip(ensembles[name]["members"], combination.weights, strict=True):
+        logits[name] = _read_logits(ensembles_dir / name / "validation.parquet", lengths.seq_lengths, len(val_rows))
+        fitted, validation[layout.question][name] = _fit(logits[name], returned[val_rows])
+        ensembles[name] |= {"temperature": fitted.temperature, "weighting": fitted.reason}
+        for member, weight in zip(ensembles[name]["members"], fitted.weights, strict=True):
             member["weight"] = weight
-        probabilities = combine(logits, np.array(combination.weights), combination.temperature)
-        validation[name] = _measure(returned[val_rows], probabilities)
+    asked = {name: logits[name] for name in ensembles_asked("next")}
+    combination, validation["next"]["combination"] = _combine(asked, returned[val_rows])
     precisions = {ensemble["precision"] for ensemble in ensembles.values()}
-    validation |= _measure_counting(returned, val_rows)
     content = {
         "format_version": FORMAT_VERSION,
         "mode": lengths.mode,
@@ -81,6 +80,7 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
         "labels": LABELS,
         "reading": summary.reading,
         "ensembles": ensembles,
+        "combination": combination,
         "validation": validation,
     }
     # What a predictor would refuse is not written.
@@ -127,19 +127,36 @@ def _describe_ensemble(folder: Path, name: str, seq_lengths: list[int]) -> dict[
     }
 
 
+def _fit(logits: np.ndarray, targets: np.ndarray) -> tuple[Combination, dict[str, float | None]]:
+    """How members of logits (n_members, n_rows) are combined, and the figures of what comes of it."""
+    fitted = fit_combination(logits, targets)
+    return fitted, _measure(targets, combine(logits, np.array(fitted.weights), fitted.temperature))
+
+
+def _combine(logits: dict[str, np.ndarray], targets: np.ndarray) -> tuple[dict[str, Any], dict[str, float | None]]:
+    """What the metadata says of the combination of all members of these ensembles, and its figures."""
+    fitted, figures = _fit(np.concatenate(list(logits.values())), targets)
+    shares = np.split(np.array(fitted.weights), len(logits))
+    weights = {name: share.tolist() for name, share in zip(logits, shares, strict=True)}
+    return {"weights": weights, "temperature": fitted.temperature, "weighting": fitted.reason}, figures
+
+
 def _measure(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
     """Log loss in nats, and ROC-AUC, which is undefined (null) where all targets are alike."""
     auc = float(roc_auc_score(targets, probabilities)) if len(np.unique(targets)) == 2 else None
     return {"log_loss": float(log_loss(targets, probabilities, labels=[0, 1])), "roc_auc": auc}
 
 
-def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, dict]:
-    """The baselines, counted on the training rows and measured on the rows of `val`."""
+def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, dict[str, dict]]:
+    """By question, the baselines, counted on the training rows and measured on the rows of `val`."""
     first, end = int(val_rows[0]), int(val_rows[-1]) + 1
-    predicted = {"base_rate": baselines.base_rate(returned, first, end)}
+    targets = returned[val_rows]
+    base_rate = _measure(targets, baselines.base_rate(returned, first, end))
+    measured = {question: {"base_rate": base_rate} for question in QUESTIONS}
     if first > MARKOV_ORDER:
-        predicted[f"markov_order_{MARKOV_ORDER}"] = baselines.markov_chain(returned, first, end, MARKOV_ORDER)
-    return {name: _measure(returned[val_rows], probabilities) for name, probabilities in predicted.items()}
+        probabilities = baselines.markov_chain(returned, first, end, MARKOV_ORDER)
+        measured["next"][f"markov_order_{MARKOV_ORDER}"] = _measure(targets, probabilities)
+    return measured
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from stages.lib import settings
 from stages.lib.errors import DataError, exit_on_error
 from stages.lib.features import Scaler, split_parts
 from stages.lib.files import write_atomic, write_json
-from stages.lib.layout import ARTIFACTS, PARTS, SCALED_FEATURES
+from stages.lib.layout import ARTIFACTS, PARTS
 from stages.lib.outputs import replacing
 from stages.lib.purchases import read_purchases
 from stages.lib.sources import unchanged
@@ -54,9 +54,8 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
             f"{data_path}: the {len(train_table)} training purchases must hold both labels (found only {label})"
         )
     scaler = Scaler.fit(train_table, config.number_transform)
-    scaled = pd.DataFrame(scaler.transform(table), columns=list(SCALED_FEATURES))
     buffer = io.BytesIO()
-    pd.concat([table, scaled], axis=1).to_parquet(buffer, index=False)
+    scaler.extend(table).to_parquet(buffer, index=False)
     write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
     write_json(out_dir / "scaler.json", scaler.as_dict())
     write_json(

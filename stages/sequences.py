@@ -15,6 +15,7 @@ import torch
 
 from stages.lib import settings
 from stages.lib.errors import DataError, exit_on_error
+from stages.lib.features import stack_features
 from stages.lib.files import read_json, write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
 from stages.lib.outputs import replacing
@@ -32,7 +33,7 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     prepared_dir : Path
         Output of `prepare`.
     out_dir : Path
-        Gets `time/seq<L>.pt`, `simple/seq<L>.pt` and `lengths.json`: the lengths asked for, used and dropped.
+        Gets `<ensemble>/seq<L>.pt` and `lengths.json`: the lengths asked for, used and dropped.
     config : SequencesSettings
         The lengths.
 
@@ -57,9 +58,9 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
     for name, layout in ENSEMBLES.items():
-        stream = torch.from_numpy(table[list(layout.features)].to_numpy(dtype="float32", copy=True))
+        stream = torch.from_numpy(stack_features(table, layout.features))
         for length in lengths:
-            windows = cut_windows(stream, returned, n_rows, length)
+            windows = cut_windows(stream, returned, n_rows, length, layout.n_steps(length))
             write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
     write_json(
         out_dir / "lengths.json",

@@ -1,4 +1,4 @@
-"""Stages `train_time` and `train_simple`: windows become the members of one ensemble."""
+"""Stages `train_time`, `train_simple` and `train_context`: windows become the members of one ensemble."""
 
 if __name__ == "__main__":
     from stages.lib.processes import begin, die_with_parent
@@ -21,7 +21,7 @@ from stages.lib import numerics, settings
 from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.execution import Execution
 from stages.lib.files import check_inside, write_atomic, write_json
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, windows_file
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, EnsembleLayout, windows_file
 from stages.lib.outputs import replacing
 from stages.lib.sources import unchanged
 
@@ -37,7 +37,7 @@ def train(
 
     Parameters
     ----------
-    ensemble : {"time", "simple"}
+    ensemble : {"time", "simple", "context"}
         Which one.
     windows_dir : Path
         Holds its `seq<L>.pt` files.
@@ -65,7 +65,7 @@ def train(
     device = choose_device(config.use_gpu).type
     if config.use_gpu and device == "cpu":
         print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
-    windows_files = _find_windows(windows_dir, len(ENSEMBLES[ensemble].features))
+    windows_files = _find_windows(windows_dir, ENSEMBLES[ensemble])
     members = train_members(windows_files, ensemble, config, execution)
 
     for member in members:
@@ -91,7 +91,7 @@ def train(
     write_json(out_dir / "metrics.json", figures)
 
 
-def _find_windows(folder: Path, n_features: int) -> dict[int, Path]:
+def _find_windows(folder: Path, layout: EnsembleLayout) -> dict[int, Path]:
     """The files of windows in `folder` by sequence length; raises ArtifactError if one is not what its name says."""
     # Imported here because of torch, as above.
     from stages.lib.windows import read_windows
@@ -99,12 +99,14 @@ def _find_windows(folder: Path, n_features: int) -> dict[int, Path]:
     found = {}
     for path in sorted(folder.glob("*.pt")):
         check_inside(path)
-        shape = read_windows(path).inputs.shape
-        if path.name != windows_file(shape[1]) or shape[2] != n_features:
+        windows = read_windows(path)
+        length, shape = windows.seq_length, tuple(windows.inputs.shape[1:])
+        if path.name != windows_file(length) or shape != (layout.n_steps(length), len(layout.features)):
             raise ArtifactError(
-                f"{path} must be of {n_features} features and named by its L (found shape {tuple(shape)})"
+                f"{path} must be named by its L and hold windows of {layout.n_steps(length)} purchases with "
+                f"{len(layout.features)} features (found L={length} and shape {shape})"
             )
-        found[shape[1]] = path
+        found[length] = path
     if not found:
         raise ArtifactError(f"{folder} holds no windows: run the stage sequences first")
     return found

@@ -52,7 +52,7 @@ SMALL_PARAMS = {
         "use_gpu": False,
     },
 }
-for section in ("train_time", "train_simple"):
+for section in ("train_time", "train_simple", "train_context"):
     SMALL_PARAMS[section] = dict.fromkeys(SMALL_PARAMS["train"])
 
 

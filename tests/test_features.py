@@ -1,10 +1,13 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 from stages.lib.errors import DataError
-from stages.lib.features import Scaler, raw_features, split_parts
+from stages.lib.features import Scaler, raw_features, split_parts, stack_features
+from stages.lib.layout import SCALED_FEATURES
 
 
 def table(*rows):
@@ -26,23 +29,49 @@ def test_a_part_without_rows_is_refused(n_rows, val_split, test_split, needed):
 
 
 def test_raw_features_are_calendar_and_number():
-    rows = table(("2024-02-29 23:59:59", 0.0), ("2023-01-01 00:00:00", -3.0))
-    expected = [[2024, 2, 29, 23, 3, 0.0], [2023, 1, 1, 0, 6, np.arcsinh(-3.0)]]
-    np.testing.assert_array_equal(raw_features(rows, "asinh"), expected)
-    assert raw_features(rows, "none")[1, 5] == -3.0
+    rows = table(("2023-01-01 00:00:00", 0.0), ("2023-01-01 00:00:00.5", 2.0), ("2024-02-29 23:59:59.5", -3.0))
+    expected = [
+        [2023, 1, 1, 0, 6, 0.0, 0.0],
+        [2023, 1, 1, 0, 6, math.asinh(2.0), math.log(1.5)],
+        [2024, 2, 29, 23, 3, -math.asinh(3.0), math.log(1 + 424 * 86_400 + 86_399)],
+    ]
+    np.testing.assert_allclose(raw_features(rows, "asinh"), expected, rtol=1e-15)
+    assert raw_features(rows, "none")[2, 5] == -3.0
+
+
+def test_an_ensemble_reads_its_features_and_each_label_a_purchase_later():
+    rows = pd.DataFrame({"hour": [0.1, 0.2, 0.3], "gap_scaled": [0.0, 0.5, 1.0], "returned": [1, 0, 1]})
+    stream = stack_features(rows, ("gap_scaled", "hour", "returned_before"))
+    assert stream.dtype == np.float32
+    np.testing.assert_allclose(stream, [[0.0, 0.1, 0], [0.5, 0.2, 1], [1.0, 0.3, 0]], rtol=1e-6)
+    np.testing.assert_array_equal(stack_features(rows, ("returned",)), [[1], [0], [1]])
 
 
 def test_scaling_maps_the_training_range_to_0_to_1_and_goes_beyond():
     scaler = Scaler.fit(table(("2023-01-01 10:00", 0), ("2024-03-05 14:00", 10)), "none")
-    scaled = scaler.transform(table(("2025-02-03 12:00", 5), ("2023-01-01 10:00", 20)))
+    scaled = scaler.transform(table(("2025-02-03 12:00", 5), ("2025-02-03 12:00", 20)))
     assert scaled.dtype == np.float32
-    np.testing.assert_allclose(scaled[0], [2.0, 0.5, 0.5, 0.5, -0.2, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(scaled[1], [0, 0, 0, 0, 1, 2], rtol=1e-6)
+    np.testing.assert_allclose(scaled[0], [2.0, 0.5, 0.5, 0.5, -0.2, 0.5, 0], rtol=1e-6)
+    np.testing.assert_allclose(scaled[1], [2.0, 0.5, 0.5, 0.5, -0.2, 2, 0], rtol=1e-6)
+
+
+def test_the_gap_is_scaled_by_the_training_gaps():
+    scaler = Scaler.fit(table(("2023-01-01 10:00", 0), ("2023-01-01 10:00:09", 1)), "none")
+    scaled = scaler.transform(table(("2023-01-02", 0), ("2023-01-02 00:01:39", 1)))
+    np.testing.assert_allclose(scaled[:, 6], [0, 2])  # log 100 is twice log 10
+
+
+def test_extending_a_table_keeps_its_rows():
+    rows = table(("2023-01-01", 1), ("2024-03-05 14:00", 3), ("2024-03-06", 2)).iloc[1:]
+    scaler = Scaler.fit(rows, "none")
+    extended = scaler.extend(rows)
+    np.testing.assert_array_equal(extended[list(SCALED_FEATURES)], scaler.transform(rows))
+    assert extended["number"].tolist() == [3, 2]
 
 
 def test_a_constant_feature_scales_to_0_for_any_value():
     scaler = Scaler.fit(table(("2024-01-01", 7), ("2024-01-01", 7)), "none")
-    np.testing.assert_array_equal(scaler.transform(table(("2031-12-24 18:00", 999))), np.zeros((1, 6)))
+    np.testing.assert_array_equal(scaler.transform(table(("2031-12-24 18:00", 999))), np.zeros((1, 7)))
 
 
 def test_a_range_that_float64_cannot_hold_is_refused():
@@ -71,13 +100,13 @@ def test_scaler_survives_being_written_and_read():
         ({"features": ["year"]}, "features must be"),
         ({"features": 5}, "features"),
         ({"number_transform": "log"}, "number_transform"),
-        ({"data_min": [0.0]}, "must have 6 numbers each"),
-        ({"data_min": [float("nan")] * 6}, "finite way above"),
-        ({"data_min": [float("-inf")] * 6}, "finite way above"),
-        ({"data_min": [-1.7e308] * 6, "data_max": [1.7e308] * 6}, "finite way above"),
-        ({"data_min": [1e9] * 6}, "finite way above"),
-        ({"data_min": ["1", "1", "1", "1", "1", "1"]}, "data_min.0"),
-        ({"data_min": [-(10**400), 0, 0, 0, 0, 0]}, "data_min.0"),
+        ({"data_min": [0.0]}, "must have 7 numbers each"),
+        ({"data_min": [float("nan")] * 7}, "finite way above"),
+        ({"data_min": [float("-inf")] * 7}, "finite way above"),
+        ({"data_min": [-1.7e308] * 7, "data_max": [1.7e308] * 7}, "finite way above"),
+        ({"data_min": [1e9] * 7}, "finite way above"),
+        ({"data_min": ["1"] * 7}, "data_min.0"),
+        ({"data_min": [-(10**400), *[0] * 6]}, "data_min.0"),
         ({"data_max": "high"}, "data_max"),
         ({"more": 1}, "more"),
     ],

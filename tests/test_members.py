@@ -55,7 +55,7 @@ def test_every_epoch_of_every_member_is_a_line_on_stderr(windows_files, capsys):
     assert out == ""
     best = members[0].history[1]
     line = (
-        f"time   L=2   epoch 2   train_loss {best.train_loss:.4f}  val_loss {best.val_loss:.4f}  "
+        f"time    L=2   epoch 2   train_loss {best.train_loss:.4f}  val_loss {best.val_loss:.4f}  "
         f"val_accuracy {best.val_accuracy:.4f}"
     )
     assert line in err.splitlines()
@@ -184,7 +184,7 @@ def test_what_an_earlier_run_trained_is_said(windows_files, tmp_path, capsys):
     train_members({2: windows_files[2]}, "time", SETTINGS, execution)
     assert len(capsys.readouterr().err.splitlines()) == 3
     train_members({2: windows_files[2]}, "time", SETTINGS, execution)
-    assert capsys.readouterr().err == "time   L=2   3 of 3 epochs taken from the store\n"
+    assert capsys.readouterr().err == "time    L=2   3 of 3 epochs taken from the store\n"
 
 
 def test_a_killed_worker_is_told_from_an_error_of_ours(windows_files, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ pytestmark = [
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = list(PIPELINE)
-TRAININGS = {"train_time", "train_simple"}
+TRAININGS = {"train_time", "train_simple", "train_context"}
 # What runs again after a change: the stage that reads the setting and whatever depends on its output.
 EVERYTHING = {"prepare", "sequences", *TRAININGS, "meta"}
 RERUNS = {
@@ -54,8 +54,7 @@ TRAIN_CHANGES = {
 }
 for name, value in TRAIN_CHANGES.items():
     RERUNS[f"train.{name}"] = (value, {*TRAININGS, "meta"})
-    RERUNS[f"train_time.{name}"] = (value, {"train_time", "meta"})
-    RERUNS[f"train_simple.{name}"] = (value, {"train_simple", "meta"})
+    RERUNS |= {f"{stage}.{name}": (value, {stage, "meta"}) for stage in sorted(TRAININGS)}
 
 
 def test_stages_import_no_stage_and_lib_imports_no_stage_and_nothing_imports_dvc():

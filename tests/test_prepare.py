@@ -17,7 +17,7 @@ def run(params, data_path, out_dir):
 
 def test_prepared_purchases_carry_raw_and_scaled_columns(params, tmp_path):
     table, scaler = run(params, write_purchases(tmp_path / "a.csv"), tmp_path / "out")
-    scaled = ["year", "month", "day", "hour", "weekday", "number_scaled"]
+    scaled = ["year", "month", "day", "hour", "weekday", "number_scaled", "gap_scaled"]
     assert list(table.columns) == ["datetime", "returned", "number", "part", *scaled]
     assert set(table[scaled].dtypes) == {np.dtype("float32")}
     assert set(table["returned"]) == {0, 1}

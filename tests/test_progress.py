@@ -27,8 +27,8 @@ def test_there_is_a_line_per_epoch(row, capsys):
         history.add(*epochs(1, 1))
         history.add(*epochs(2, 2))
     assert capsys.readouterr().err.splitlines() == [
-        "simple L=12  epoch 1   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
-        "simple L=12  epoch 2   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
+        "simple  L=12  epoch 1   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
+        "simple  L=12  epoch 2   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
     ]
 
 
@@ -36,8 +36,8 @@ def test_epochs_of_an_earlier_run_are_counted_and_not_shown_again(row, capsys):
     with show_members([row], quiet=False) as run:
         HistoryWriter(row.path, run, epochs(1, 3)).add(*epochs(4, 4))
     assert capsys.readouterr().err.splitlines() == [
-        "simple L=12  3 of 4 epochs taken from the store",
-        "simple L=12  epoch 4   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
+        "simple  L=12  3 of 4 epochs taken from the store",
+        "simple  L=12  epoch 4   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500",
     ]
 
 
@@ -78,7 +78,7 @@ def test_on_a_terminal_there_is_a_table_too_with_a_row_per_member(row, monkeypat
     assert "0.4321" in shown
     assert "1/4" in shown
     assert "0/4" in shown
-    assert "simple L=12  epoch 1   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500" in shown
+    assert "simple  L=12  epoch 1   train_loss 0.4321  val_loss 0.5000  val_accuracy 0.7500" in shown
 
 
 def test_time_left_is_that_of_the_epochs_this_run_trained(row):

@@ -1,11 +1,13 @@
 import json
 
+import pandas as pd
 import pytest
 import torch
 from conftest import write_purchases
 
 from stages.lib import settings
 from stages.lib.errors import DataError
+from stages.lib.layout import ENSEMBLES
 from stages.lib.windows import read_windows
 from stages.prepare import prepare
 from stages.sequences import sequences
@@ -26,15 +28,33 @@ def cut(params, tmp_path):
 
 def test_each_ensemble_gets_a_file_per_length(cut):
     folder = cut(seq_lengths=[2, 5])
-    for name, n_features in (("time", 6), ("simple", 1)):
+    for name, n_steps, n_features in (("time", 5, 6), ("simple", 5, 1), ("context", 6, 8)):
         assert sorted(path.name for path in (folder / name).iterdir()) == ["seq2.pt", "seq5.pt"]
         windows = read_windows(folder / name / "seq5.pt")
-        assert windows.inputs.shape == (195, 5, n_features)
+        assert windows.inputs.shape == (195, n_steps, n_features)
         assert windows.inputs.dtype == windows.targets.dtype == torch.float32
         assert windows.bounds == {"train": (0, 135), "val": (135, 175), "test": (175, 195)}
     targets = read_windows(folder / "simple" / "seq2.pt").targets
     inputs = read_windows(folder / "simple" / "seq2.pt").inputs
     assert torch.equal(inputs[1:, -1, 0], targets[:-1])
+
+
+def test_no_window_holds_its_own_target(cut):
+    """Windows of `context` end with the purchase in question: another label of it changes its target and no input."""
+    folder = cut(seq_lengths=[3])
+    table = pd.read_parquet(folder.parent / "prepared" / "purchases.parquet")
+    before = {name: read_windows(folder / name / "seq3.pt") for name in ENSEMBLES}
+    before = {name: (windows.inputs.clone(), windows.targets.clone()) for name, windows in before.items()}
+    row = 100
+    table.loc[row, "returned"] = 1 - table.loc[row, "returned"]
+    table.to_parquet(folder.parent / "prepared" / "purchases.parquet", index=False)
+    cut(seq_lengths=[3])
+    for name, (inputs, targets) in before.items():
+        after = read_windows(folder / name / "seq3.pt")
+        assert (after.targets != targets).nonzero().flatten().tolist() == [row - 3]
+        assert torch.equal(after.inputs[: row - 3 + 1], inputs[: row - 3 + 1])
+        # Later ones tell of it, but for the ensemble that reads no label.
+        assert torch.equal(after.inputs[row - 3 + 1], inputs[row - 3 + 1]) == (name == "time")
 
 
 def test_the_same_run_gives_the_same_bytes(cut):

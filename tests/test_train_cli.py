@@ -15,6 +15,7 @@ from conftest import ROOT, wait_until_ended, write_purchases
 
 import train
 from stages.lib.errors import DataError, SettingsError
+from stages.lib.layout import ENSEMBLES
 from stages.lib.yaml_file import read_yaml
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -136,7 +137,7 @@ def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path, ru
     found = run_here(*arguments.split())
     assert found.returncode == 0, found.stderr
     assert "no CUDA device found, training on the CPU" in found.stderr
-    assert "simple L=24  epoch 1" in found.stderr
+    assert "simple  L=24  epoch 1" in found.stderr
     assert "simple      24" in found.stdout
     assert (tmp_path / "artifacts" / "models_meta.json").exists()
 
@@ -149,13 +150,14 @@ def test_a_run_from_another_folder_gives_the_same_bytes(small, tmp_path, run_her
     assert (found.returncode, found.stderr) == (0, "")
     expected = kills.contents(tmp_path / "a")
     assert kills.contents(tmp_path / "b") == expected
-    assert len(expected) == 23
+    assert len(expected) == 31
 
 
 def test_a_run_with_other_lengths_leaves_no_old_member(small, tmp_path, run_here):
     for lengths in ("2,4", "3"):
         assert run_here(*small, "--seq_lengths", lengths, "--artifacts_dir", "out").returncode == 0
-    assert {path.name for path in (tmp_path / "out").rglob("*.pth")} == {"model_seq3.pth", "model_simple_seq3.pth"}
+    expected = {layout.member_file(3) for layout in ENSEMBLES.values()}
+    assert {path.name for path in (tmp_path / "out").rglob("*.pth")} == expected
     assert json.loads((tmp_path / "out" / "models_meta.json").read_text())["seq_lengths"] == [3]
 
 
@@ -258,7 +260,7 @@ def test_a_run_killed_with_its_workers_is_taken_up_where_it_stopped(small, tmp_p
     killed = tmp_path / "killed"
     killed.mkdir()
     with kills.start([*arguments, "--jobs", "2"], killed) as process:
-        wait_until(lambda: "simple L=2   epoch 1" in (killed / "log").read_text())
+        wait_until(lambda: "simple  L=2   epoch 1" in (killed / "log").read_text())
         os.killpg(process.pid, signal.SIGKILL)
     assert kills.finish(arguments, killed) == kills.contents(tmp_path / "reference")
     epochs = kills.EPOCH.findall((killed / "log").read_text())

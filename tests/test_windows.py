@@ -14,10 +14,10 @@ from stages.lib.windows import (
 N_ROWS = {"train": 6, "val": 2, "test": 2}
 
 
-def cut(seq_length, n_features=2):
+def cut(seq_length, n_features=2, n_steps=None):
     stream = torch.arange(10 * n_features, dtype=torch.float32).reshape(10, n_features)
     returned = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1], dtype=torch.float32)
-    return stream, returned, cut_windows(stream, returned, N_ROWS, seq_length)
+    return stream, returned, cut_windows(stream, returned, N_ROWS, seq_length, n_steps)
 
 
 @pytest.mark.parametrize("seq_length", [1, 2, 5])
@@ -27,6 +27,16 @@ def test_windows_agree_with_plain_indexing(seq_length):
     for index in range(10 - seq_length):
         assert torch.equal(windows.inputs[index], stream[index : index + seq_length])
         assert windows.targets[index] == returned[index + seq_length]
+
+
+@pytest.mark.parametrize("seq_length", [1, 2, 5])
+def test_a_window_can_end_with_the_purchase_that_its_target_is_of(seq_length):
+    stream, returned, windows = cut(seq_length, n_steps=seq_length + 1)
+    assert windows.inputs.shape == (10 - seq_length, seq_length + 1, 2)
+    for index in range(10 - seq_length):
+        assert torch.equal(windows.inputs[index], stream[index : index + seq_length + 1])
+        assert windows.targets[index] == returned[index + seq_length]
+    assert windows.bounds == cut(seq_length)[2].bounds
 
 
 def test_a_window_belongs_to_the_part_of_its_target():
@@ -58,7 +68,7 @@ def test_windows_survive_being_written_and_read_memory_mapped(tmp_path):
     found = read_windows(path)
     assert torch.equal(found.inputs, windows.inputs)
     assert torch.equal(found.targets, windows.targets)
-    assert found.bounds == windows.bounds
+    assert (found.bounds, found.seq_length) == (windows.bounds, 3)
     assert windows.to_bytes() == path.read_bytes()
 
 
@@ -87,7 +97,7 @@ def test_lengths_that_cannot_be_used_are_named_with_the_reason():
 
 def damaged_windows():
     _, _, windows = cut(3)
-    good = {"inputs": windows.inputs, "targets": windows.targets, "bounds": windows.bounds}
+    good = dict(vars(windows))
     yield b""
     yield windows.to_bytes()[:200]
     for change in (
@@ -98,6 +108,10 @@ def damaged_windows():
         {"targets": windows.targets[1:]},
         {"bounds": {"train": (0, 3)}},
         {"bounds": {"train": (0, 3), "val": (3, 5), "test": (5, 70)}},
+        {"seq_length": 4},
+        {"seq_length": 1},
+        {"seq_length": 3.0},
+        {"seq_length": "x" * 10_000},
         {"more": 1},
     ):
         buffer = io.BytesIO()

@@ -11,7 +11,7 @@ from scipy.special import expit
 from stages.lib.artifacts import read_member
 from stages.lib.calibration import combine, normalise
 from stages.lib.errors import DataError, SettingsError
-from stages.lib.layout import ENSEMBLES, METADATA_FILE
+from stages.lib.layout import ENSEMBLES, METADATA_FILE, QUESTIONS
 from stages.lib.metadata import Metadata
 
 
@@ -46,9 +46,14 @@ def describe(metadata: Metadata, artifacts_dir: Path) -> str:
     for name in ENSEMBLES:
         ensemble = metadata.ensembles[name]
         lines.append(f"weights of {name}: {ensemble.weighting}, temperature {ensemble.temperature:g}")
-    for name, figures in metadata.validation.items():
-        auc = "undefined" if figures.roc_auc is None else f"{figures.roc_auc:.4f}"
-        lines.append(f"validation, {name}: log loss {figures.log_loss:.4f}, ROC-AUC {auc}")
+    together = metadata.combination
+    names = " and ".join(together.weights)
+    lines.append(f"weights of {names} together: {together.weighting}, temperature {together.temperature:g}")
+    for question, measured in metadata.validation.items():
+        lines.append(f"validation, {QUESTIONS[question]}")
+        for name, figures in measured.items():
+            auc = "undefined" if figures.roc_auc is None else f"{figures.roc_auc:.4f}"
+            lines.append(f"  {name:<14} log loss {figures.log_loss:.4f}, ROC-AUC {auc}")
     return "\n".join([*lines, f"metadata: {artifacts_dir / METADATA_FILE}"])
 
 

@@ -43,8 +43,8 @@ def split_parts(n_rows: int, val_split: float, test_split: float) -> np.ndarray:
     return np.repeat(PARTS, counts)
 
 
-# NumPy's own arcsinh computes another last bit where a CPU has AVX-512.
-_asinh = np.frompyfunc(math.asinh, 1, 1)
+# NumPy's own functions compute another last bit where a CPU has AVX-512.
+_asinh, _log1p = (np.frompyfunc(function, 1, 1) for function in (math.asinh, math.log1p))
 
 
 def raw_features(table: pd.DataFrame, number_transform: str) -> np.ndarray:
@@ -53,21 +53,42 @@ def raw_features(table: pd.DataFrame, number_transform: str) -> np.ndarray:
     Parameters
     ----------
     table : DataFrame
-        With `datetime` and `number`.
+        With `datetime` and `number`, in time order.
     number_transform : {"asinh", "none"}
         `asinh` grows like a logarithm, is defined for zero and negative numbers and keeps an order of 80,000 pieces
         from flattening all others to nothing.
 
     Returns
     -------
-    ndarray of shape (n_rows, 6), float64
-        Year, month 1-12, day 1-31, hour 0-23, weekday 0-6 from Monday, and the transformed number.
+    ndarray of shape (n_rows, 7), float64
+        Year, month 1-12, day 1-31, hour 0-23, weekday 0-6 from Monday, the transformed number, and log(1 + gap), where
+        gap is the seconds since the purchase before (0 for the first).
     """
     clock = table["datetime"].dt
     number = table["number"].to_numpy(dtype=np.float64)
     columns = [clock.year, clock.month, clock.day, clock.hour, clock.day_of_week]
     columns.append(_asinh(number).astype(np.float64) if number_transform == "asinh" else number)
+    gap_seconds = table["datetime"].diff().dt.total_seconds().fillna(0).to_numpy()
+    columns.append(_log1p(gap_seconds).astype(np.float64))
     return np.column_stack(columns).astype(np.float64)
+
+
+def stack_features(table: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
+    """What an ensemble reads of each purchase.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Purchases in time order; with `returned` and what is scaled of `features`.
+    features : tuple of str
+        Columns of `table`, or `returned_before`: whether the purchase before came back (0 for the first).
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float32
+    """
+    table = table.assign(returned_before=table["returned"].shift(1, fill_value=0))
+    return table[list(features)].to_numpy(dtype=np.float32, copy=True)
 
 
 class Scaler(Section):
@@ -99,10 +120,11 @@ class Scaler(Section):
         """
         values = raw_features(train_table, number_transform)
         low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
-        if not math.isfinite(high[-1] - low[-1]):
+        number = SCALED_FEATURES.index("number_scaled")
+        if not math.isfinite(high[number] - low[number]):
             raise DataError(
                 f"number must span a range that float64 can hold over the training purchases, or number_transform be "
-                f"asinh (found {low[-1]!r} to {high[-1]!r})"
+                f"asinh (found {low[number]!r} to {high[number]!r})"
             )
         return cls(features=list(SCALED_FEATURES), number_transform=number_transform, data_min=low, data_max=high)
 
@@ -127,7 +149,7 @@ class Scaler(Section):
 
         Returns
         -------
-        ndarray of shape (n_rows, 6), float32
+        ndarray of shape (n_rows, 7), float32
 
         Raises
         ------
@@ -147,6 +169,11 @@ class Scaler(Section):
                 f"(found {float(purchase['number'])!r} on {purchase['datetime']})"
             )
         return scaled
+
+    def extend(self, table: pd.DataFrame) -> pd.DataFrame:
+        """`table` with its scaled features as further columns; raises DataError as `transform` does."""
+        scaled = pd.DataFrame(self.transform(table), columns=list(SCALED_FEATURES), index=table.index)
+        return pd.concat([table, scaled], axis=1)
 
     def as_dict(self) -> dict:
         """The attributes as plain values, to be written as JSON."""

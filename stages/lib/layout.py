@@ -11,6 +11,9 @@ METADATA_FILE = "models_meta.json"
 REQUIREMENTS_FILE = "requirements-pipeline.txt"
 PARTS = ("train", "val", "test")
 LABELS = {"no": 0, "yes": 1}
+# What is asked. Of a purchase that is made all but the label is known, of the next one nothing: these are two
+# questions, and figures on one say nothing about the other.
+QUESTIONS = {"next": "will the next purchase come back?", "made": "will the purchase just made come back?"}
 
 
 @dataclass(frozen=True)
@@ -20,25 +23,40 @@ class EnsembleLayout:
     Attributes
     ----------
     features : tuple of str
-        Columns of the prepared purchases, in the order the members read them.
+        What the members read of each purchase, in their order; names as in `features.stack_features`.
     prefix : str
         How each member's file name starts; the sequence length and `.pth` follow.
+    question : {"next", "made"}
+        Of which purchase the members tell whether it comes back.
     """
 
     features: tuple[str, ...]
     prefix: str
+    question: str
+
+    def n_steps(self, seq_length: int) -> int:
+        """Purchases in a window of `seq_length` past ones: one more where the purchase in question is made."""
+        return seq_length + (self.question == "made")
 
     def member_file(self, seq_length: int) -> str:
         """File name of the member that reads `seq_length` purchases."""
         return f"{self.prefix}{seq_length}.pth"
 
 
-SCALED_FEATURES = ("year", "month", "day", "hour", "weekday", "number_scaled")
+TIME_FEATURES = ("year", "month", "day", "hour", "weekday", "number_scaled")
+SCALED_FEATURES = (*TIME_FEATURES, "gap_scaled")
 
 ENSEMBLES = {
-    "time": EnsembleLayout(features=SCALED_FEATURES, prefix="model_seq"),
-    "simple": EnsembleLayout(features=("returned",), prefix="model_simple_seq"),
+    "time": EnsembleLayout(TIME_FEATURES, "model_seq", "next"),
+    "simple": EnsembleLayout(("returned",), "model_simple_seq", "next"),
+    # The label of each purchase is read a step later: that of the purchase in question is in no window.
+    "context": EnsembleLayout((*SCALED_FEATURES, "returned_before"), "model_context_seq", "made"),
 }
+
+
+def ensembles_asked(question: str) -> list[str]:
+    """The ensembles that answer `question`, one of `QUESTIONS`."""
+    return [name for name, layout in ENSEMBLES.items() if layout.question == question]
 
 
 # The folders that the stages replace as a whole.

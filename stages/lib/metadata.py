@@ -6,11 +6,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stages.lib.checks import Section, whole, within
 from stages.lib.features import Scaler
-from stages.lib.layout import ENSEMBLES, LABELS
+from stages.lib.layout import ENSEMBLES, LABELS, QUESTIONS, ensembles_asked
 from stages.lib.settings import Reading
 
-# 2: members are combined by logits, with a temperature.
-FORMAT_VERSION = 2
+# 2: members are combined by logits, with a temperature. 3: the context ensemble, the combination of ensembles.
+FORMAT_VERSION = 3
 
 
 def _ascend(lengths: list[int]) -> list[int]:
@@ -22,8 +22,11 @@ def _ascend(lengths: list[int]) -> list[int]:
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Length = whole(1, 10_000)
 Lengths = Annotated[list[Length], AfterValidator(_ascend)]
-# Such names are printed.
+# Such texts are printed.
 MeasuredName = Annotated[str, Field(pattern="^[a-z0-9_]{1,64}$")]
+PrintedLine = Annotated[str, Field(pattern="^[ -~]{1,200}$")]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class LengthsFile(Section):
@@ -59,7 +62,7 @@ class MemberMetadata(MemberFigures):
 
     seq_length: Length
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    weight: Weight
 
 
 class EnsembleMetadata(TrainingFile):
@@ -71,8 +74,8 @@ class EnsembleMetadata(TrainingFile):
     prefix: str
     input_size: int
     features: list[str]
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    weighting: Annotated[str, Field(pattern="^[ -~]{1,200}$")]  # printed, like the names above
+    temperature: Temperature
+    weighting: PrintedLine
     members: Annotated[list[MemberMetadata], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -80,6 +83,17 @@ class EnsembleMetadata(TrainingFile):
         if not any(member.weight for member in self.members):
             raise ValueError("the weight of a member must be above 0 (found 0 for all)")
         return self
+
+
+class CombinationMetadata(Section):
+    """How the members of all ensembles that tell about the next purchase become one probability.
+
+    `weights` holds one per member by ascending length for each of these ensembles.
+    """
+
+    weights: dict[Literal[tuple(ENSEMBLES)], list[Weight]]
+    temperature: Temperature
+    weighting: PrintedLine
 
 
 class Figures(Section):
@@ -103,7 +117,8 @@ class Metadata(Section):
     labels: dict[str, int]
     reading: Reading
     ensembles: dict[Literal[tuple(ENSEMBLES)], EnsembleMetadata]
-    validation: dict[MeasuredName, Figures]
+    combination: CombinationMetadata
+    validation: dict[Literal[tuple(QUESTIONS)], dict[MeasuredName, Figures]]
 
     @model_validator(mode="after")
     def _agree_with_this_program(self) -> "Metadata":
@@ -123,4 +138,14 @@ class Metadata(Section):
                 raise ValueError(
                     f"ensembles.{name}.members must be of L = {self.seq_lengths} (found {str(lengths)[:200]})"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _combine_every_member(self) -> "Metadata":
+        weights = self.combination.weights
+        found = {name: len(values) for name, values in weights.items()}
+        if found != (expected := {name: len(self.seq_lengths) for name in ensembles_asked("next")}):
+            raise ValueError(f"combination.weights must be so many: {expected} (found {found})")
+        if not any(map(any, weights.values())):
+            raise ValueError("a weight of combination.weights must be above 0 (found 0 for all)")
         return self

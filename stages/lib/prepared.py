@@ -27,7 +27,7 @@ class SummaryFile(Section, extra="ignore"):
 
 
 def read_prepared(path: Path) -> pd.DataFrame:
-    """Purchases in time order: `returned` 0 or 1, `part`, and the six scaled features, float32.
+    """Purchases in time order: `returned` 0 or 1, `part`, and the scaled features, float32.
 
     Raises
     ------

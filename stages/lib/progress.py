@@ -86,7 +86,7 @@ class Row:
         return said
 
     def _name(self) -> str:
-        return f"{self.ensemble:<6} L={self.seq_length:<3}"
+        return f"{self.ensemble:<7} L={self.seq_length:<3}"
 
     def cells(self) -> list[str]:
         """A row of the table: the last epoch's figures and the time left."""
@@ -156,7 +156,7 @@ def _table(rows: list[Row]) -> Table:
 def format_epoch(figures: dict) -> str:
     """One line: ensemble, L, epoch, train loss, validation loss, validation accuracy."""
     return (
-        f"{figures['ensemble']:<6} L={figures['seq_length']:<3} epoch {figures['epoch']:<3} "
+        f"{figures['ensemble']:<7} L={figures['seq_length']:<3} epoch {figures['epoch']:<3} "
         f"train_loss {figures['train_loss']:.4f}  val_loss {figures['val_loss']:.4f}  "
         f"val_accuracy {figures['val_accuracy']:.4f}"
     )

@@ -151,6 +151,7 @@ class Settings(Section):
     train: TrainSettings
     train_time: TrainOverrides
     train_simple: TrainOverrides
+    train_context: TrainOverrides
 
     def training(self, ensemble: str) -> TrainSettings:
         """Settings that train `ensemble`: those of `train`, overridden by what `train_<ensemble>` sets."""

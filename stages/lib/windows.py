@@ -43,30 +43,31 @@ class Windows:
 
     Attributes
     ----------
-    inputs : Tensor of shape (n_windows, L, n_features), float32
-        A strided view over the stream of purchases: window i holds purchases i to i + L - 1.
+    inputs : Tensor of shape (n_windows, n_steps, n_features), float32
+        A strided view over the stream of purchases: window i holds purchases i to i + n_steps - 1. `n_steps` is L, or
+        L + 1 where the window ends with the purchase that the target is of.
     targets : Tensor of shape (n_windows,), float32
         0 or 1: whether purchase i + L was returned.
     bounds : dict of str to (int, int)
         First window and end of `train`, `val` and `test`: a window belongs to the part of its target.
+    seq_length : int
+        L, the past purchases in a window.
     """
 
     inputs: torch.Tensor
     targets: torch.Tensor
     bounds: dict[str, tuple[int, int]]
-
-    @property
-    def seq_length(self) -> int:
-        """Purchases a window holds."""
-        return self.inputs.shape[1]
+    seq_length: int
 
     def to_bytes(self) -> bytes:
         """The content of a file for `read_windows`; it grows with the rows, not with rows times L."""
         # The storage under a view is saved once.
-        return tensors.save({"inputs": self.inputs, "targets": self.targets, "bounds": self.bounds})
+        return tensors.save(vars(self))
 
 
-def cut_windows(stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, int], seq_length: int) -> Windows:
+def cut_windows(
+    stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, int], seq_length: int, n_steps: int | None = None
+) -> Windows:
     """Cut a stream of purchases into all its windows of `seq_length`.
 
     Parameters
@@ -78,17 +79,19 @@ def cut_windows(stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, 
     n_rows : dict of str to int
         Rows of each part, which follow each other in time; `train` must have more than `seq_length`.
     seq_length : int
-        L, purchases per window.
+        L, past purchases per window.
+    n_steps : int, optional
+        Purchases per window: L (the default), or L + 1, which takes in the purchase that the target is of.
     """
     stream = stream.contiguous()
     n_features, row = stream.shape[1], stream.stride(0)
     n_windows = len(stream) - seq_length
-    inputs = stream.as_strided((n_windows, seq_length, n_features), (row, row, 1))
+    inputs = stream.as_strided((n_windows, n_steps or seq_length, n_features), (row, row, 1))
     bounds, end = {}, -seq_length
     for part in PARTS:
         start, end = max(end, 0), end + n_rows[part]
         bounds[part] = (start, end)
-    return Windows(inputs, returned[seq_length:], bounds)
+    return Windows(inputs, returned[seq_length:], bounds, seq_length)
 
 
 def read_windows(path: Path) -> Windows:
@@ -103,11 +106,13 @@ def read_windows(path: Path) -> Windows:
         windows = Windows(**torch.load(path, weights_only=True, mmap=True))
         if not (tensors.is_plain(windows.inputs) and tensors.is_plain(windows.targets)):
             raise ValueError("inputs and targets must be dense tensors on the CPU")
-        n_windows, _, _ = windows.inputs.shape
+        n_windows, n_steps, _ = windows.inputs.shape
         ends = [bound for part in PARTS for bound in windows.bounds[part]]
         dtypes = {windows.inputs.dtype, windows.targets.dtype}
         if dtypes != {torch.float32} or windows.targets.shape != (n_windows,):
             raise ValueError(f"inputs and targets must be float32 and of one length (found {dtypes}, {n_windows})")
+        if type(windows.seq_length) is not int or n_steps - windows.seq_length not in (0, 1):
+            raise ValueError(f"inputs must be of L or L + 1 steps (found {n_steps} of L={windows.seq_length!r:.20})")
         if ends != sorted(ends) or ends[0] != 0 or ends[-1] != n_windows:
             raise ValueError(f"bounds must divide {n_windows} windows (found {windows.bounds})")
     except Exception as error:  # torch raises whatever the damaged bytes lead it into

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EPOCH = re.compile(r"^(time|simple) +L=(\d+) +epoch (\d+) ", re.MULTILINE)
+EPOCH = re.compile(r"^(time|simple|context) +L=(\d+) +epoch (\d+) ", re.MULTILINE)
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen:
