@@ -1,4 +1,4 @@
-"""Predict from the command line whether the next purchase will come back."""
+"""Predict from the command line whether the next purchase, or one just made, will come back."""
 
 if __name__ == "__main__":
     from stages.lib.processes import begin
@@ -7,13 +7,18 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from stages.lib import numerics
+from stages.lib.datetimes import parse_datetimes
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.layout import ARTIFACTS, ENSEMBLES
+from stages.lib.settings import Reading
 
 BAR_WIDTH = 30
 
@@ -21,7 +26,7 @@ BAR_WIDTH = 30
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="predict.py", description="Predict whether the next purchase will come back.", allow_abbrev=False
+        prog="predict.py", description="Predict whether a purchase will come back.", allow_abbrev=False
     )
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--history", metavar="yes,no,...", help="past labels, latest last: the simple ensemble predicts")
@@ -32,6 +37,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="past purchases, a CSV like the one trained on: the time ensemble predicts",
     )
     task.add_argument("--describe", action="store_true", help="list the trained members and their validation figures")
+    parser.add_argument(
+        "--next_datetime",
+        metavar="DATETIME",
+        help="when the purchase was made that follows those of --history_csv: the context ensemble predicts",
+    )
+    parser.add_argument("--next_number", metavar="NUMBER", help="the number of that purchase")
     parser.add_argument("--next", choices=("yes", "no"), default="yes", help="whose probability (default: yes)")
     parser.add_argument(
         "--weights",
@@ -61,6 +72,37 @@ def parse_weights(text: str) -> list[float]:
         raise SettingsError(f"--weights must be numbers like 1,1,2 (found {text!r})") from None
 
 
+def add_purchase(table: pd.DataFrame, when: str, number: str, reading: Reading) -> pd.DataFrame:
+    """Past purchases and, as last row, one just made, whose label (0 here) no feature of its own row tells.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Past purchases as `read_purchases` gives them.
+    when, number : str
+        Of the purchase just made, in the form of the training.
+    reading : Reading
+        The form.
+
+    Raises
+    ------
+    SettingsError
+        If it is no such datetime, is before the last past purchase, or the number is not finite.
+    """
+    moment = parse_datetimes("--next_datetime", pd.Series([when.strip()]), [], **reading.model_dump())[0].iloc[0]
+    if pd.isna(moment) or moment < table["datetime"].iloc[-1]:
+        expected = f"a datetime as in the training, {table['datetime'].iloc[-1]} (the last purchase) or later"
+        raise SettingsError(f"--next_datetime must be {expected} (found {when!r})")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SettingsError(f"--next_number must be a finite number (found {number!r})")
+    made = pd.DataFrame({"datetime": [moment], "returned": [0], "number": [value]}).astype(table.dtypes)
+    return pd.concat([table, made], ignore_index=True)
+
+
 def predict(flags: argparse.Namespace) -> str:
     """What the flags ask for, ready to print."""
     numerics.fix_environment({"fp32"})
@@ -78,6 +120,9 @@ def predict(flags: argparse.Namespace) -> str:
     if flags.describe:
         content = metadata.model_dump()
         return json.dumps(content, indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
+    is_made = flags.next_datetime is not None
+    if is_made != (flags.next_number is not None) or (is_made and flags.history_csv is None):
+        raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
@@ -87,10 +132,13 @@ def predict(flags: argparse.Namespace) -> str:
         purchases = read_purchases(flags.history_csv, **metadata.reading.model_dump())
         for note in purchases.notes:
             print(f"{flags.history_csv}: {note}", file=sys.stderr)
-        name, history = "time", stack_features(metadata.scaling.extend(purchases.table), ENSEMBLES["time"].features)
+        table, name = purchases.table, "context" if is_made else "time"
+        if is_made:
+            table = add_purchase(table, flags.next_datetime, flags.next_number, metadata.reading)
+        history = stack_features(metadata.scaling.extend(table), ENSEMBLES[name].features)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     prediction = Ensemble(metadata, flags.artifacts_dir, name, device).predict(history, weights)
-    return format_prediction(asdict(prediction), name, flags.next, len(history), flags.json)
+    return format_prediction(asdict(prediction), name, flags.next, len(history) - is_made, flags.json)
 
 
 def format_prediction(prediction: dict, name: str, label: str, n_history: int, as_json: bool) -> str:

@@ -5,10 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from conftest import ROOT, write_purchases
+from scipy.special import expit
 
 import predict
+from stages.lib.artifacts import read_member, read_metadata
+from stages.lib.purchases import read_purchases
 
 FULL = Path("/dev/full")
 
@@ -38,6 +44,58 @@ def test_a_csv_goes_to_the_time_ensemble_and_is_scaled_as_in_training(trained, c
     ]
     assert found[0] == found[1]
     assert found[0]["ensemble"] == "time"
+
+
+MADE = ["--next_datetime", "2024-02-01 09:00", "--next_number", "5"]
+
+
+def test_a_purchase_just_made_goes_to_the_context_ensemble(trained, capsys, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 60)
+    common = ["--history_csv", path, "--artifacts_dir", trained, "--json"]
+    found = json.loads(run(capsys, *common, *MADE).out)
+    # The same by hand: its row appended with either label, which must not matter.
+    metadata = read_metadata(trained)
+    for label in (0, 1):
+        table = read_purchases(path).table
+        table.loc[len(table)] = [pd.Timestamp("2024-02-01 09:00"), label, 5.0]
+        scaled = metadata.scaling.transform(table)
+        before = np.concatenate([[0], table["returned"].to_numpy()[:-1]])
+        rows = torch.from_numpy(np.column_stack([scaled, before]).astype(np.float32))
+        for member, described in zip(found["members"], metadata.ensembles["context"].members, strict=True):
+            model = read_member(trained, "context", described, (8, 4, 1))
+            logit = model(rows[None, -described.seq_length - 1 :]).item()
+            assert member["probability"] == pytest.approx(expit(logit))
+    assert found["ensemble"] == "context"
+    later = json.loads(run(capsys, *common, *MADE[:1], "2024-02-07 20:00", *MADE[2:]).out)
+    assert later["probability"] != found["probability"]
+
+
+def test_context_needs_as_many_past_purchases_as_its_shortest_member(trained, capsys, tmp_path):
+    out = run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 2), "--artifacts_dir", trained, *MADE).out
+    assert "context ensemble, 2 past purchases" in out
+    assert "left out, the history is too short for them: L = 4" in out
+    with pytest.raises(SystemExit):
+        run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 1), "--artifacts_dir", trained, *MADE)
+    assert "history must hold at least 2 purchases (found 1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (MADE[:2], "--next_datetime, --next_number and --history_csv must be given together"),
+        (MADE[2:], "--next_datetime, --next_number and --history_csv must be given together"),
+        (["--next_datetime", "2024-01-01 08:59", *MADE[2:]], "2024-01-18 14:00:00 (the last purchase) or later"),
+        (["--next_datetime", "tomorrow", *MADE[2:]], "(found 'tomorrow')"),
+        ([*MADE[:2], "--next_number", "inf"], "--next_number must be a finite number (found 'inf')"),
+        ([*MADE[:2], "--next_number", "many"], "--next_number must be a finite number (found 'many')"),
+    ],
+)
+def test_a_purchase_just_made_that_cannot_be_is_refused(trained, capsys, tmp_path, flags, message):
+    path = write_purchases(tmp_path / "a.csv", 60)
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "--history_csv", path, "--artifacts_dir", trained, *flags)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_probabilities_of_yes_and_no_sum_to_1(trained, capsys):

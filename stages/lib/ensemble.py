@@ -66,7 +66,7 @@ class Ensemble:
         As `read_metadata` returns it.
     artifacts_dir : Path
         The folder that holds it; member files are found by ensemble and length, never by a path in the metadata.
-    name : {"time", "simple"}
+    name : {"time", "simple", "context"}
         Which ensemble.
     device : torch.device
         Where it predicts.
@@ -81,6 +81,7 @@ class Ensemble:
         self.device = device
         described = metadata.ensembles[name]
         sizes = (described.input_size, described.hidden_size, described.num_layers)
+        self.layout = ENSEMBLES[name]
         self.temperature = described.temperature
         self.weights = {member.seq_length: member.weight for member in described.members}
         self.models = {
@@ -89,12 +90,12 @@ class Ensemble:
         }
 
     def predict(self, history: np.ndarray, weights: list[float] | None = None) -> Prediction:
-        """The probability that the purchase after `history` is returned.
+        """The probability that the purchase after `history`, or for `context` its last one, is returned.
 
         Parameters
         ----------
         history : ndarray of shape (n_purchases, input_size), float32
-            Features of the past purchases, the latest last.
+            Features of the past purchases, the latest last; for `context` those of the purchase in question follow.
         weights : list of float, optional
             One per member by ascending sequence length, instead of those of the metadata; without the temperature,
             which is for those.
@@ -110,16 +111,18 @@ class Ensemble:
         by_length, temperature = self.weights, self.temperature
         if weights is not None:
             by_length, temperature = _check_weights(weights, lengths), 1.0
-        fitting = [length for length in lengths if length <= len(history)]
+        n_past = len(history) - self.layout.n_steps(0)
+        fitting = [length for length in lengths if length <= n_past]
         if weights is None and not any(by_length[length] for length in fitting):
             # The members that fit a short history may weigh nothing beside longer ones; alone they are all there is.
             by_length = dict.fromkeys(lengths, 1.0)
-        if len(history) < (needed := next(length for length in lengths if by_length[length] > 0)):
-            raise DataError(f"history must hold at least {needed} purchases (found {len(history)})")
+        if n_past < (needed := next(length for length in lengths if by_length[length] > 0)):
+            raise DataError(f"history must hold at least {needed} purchases (found {n_past})")
         used = np.array([by_length[length] for length in fitting])
         tensor = torch.as_tensor(history, dtype=torch.float32, device=self.device)
         with torch.inference_mode():
-            logits = np.array([self.models[length](tensor[None, -length:]).item() for length in fitting])
+            windows = [(length, tensor[None, -self.layout.n_steps(length) :]) for length in fitting]
+            logits = np.array([self.models[length](window).item() for length, window in windows])
         members = [
             MemberPrediction(*figures)
             for figures in zip(fitting, expit(logits).tolist(), normalise(used).tolist(), strict=True)
