@@ -89,7 +89,7 @@ def count_flop(windows_dir: Path, config: dict) -> dict[str, float]:
         start, end = windows.bounds["train"]
         hidden, inputs = config["hidden_size"], windows.inputs.shape[2]
         widths = [inputs + hidden] + [2 * hidden] * (config["num_layers"] - 1)
-        flop = 3 * 2 * 4 * hidden * sum(widths) * windows.seq_length * (end - start)
+        flop = 3 * 2 * 4 * hidden * sum(widths) * windows.inputs.shape[1] * (end - start)
         found[f"{path.parent.name} {windows.seq_length}"] = flop * config["epochs"]
     return found
 
