@@ -2,9 +2,13 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
+from sklearn.metrics import log_loss, roc_auc_score
 
+from stages.lib.artifacts import read_metadata
 from stages.lib.errors import ArtifactError
 from stages.meta import meta
 
@@ -26,6 +30,23 @@ def test_the_same_run_gives_the_same_bytes(folder, trained):
     run(folder)
     for name in ("models_meta.json", "metrics.json"):
         assert (folder / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_the_combination_is_of_all_members_that_tell_about_the_next_purchase(trained):
+    table = pd.read_parquet(trained / "prepared" / "purchases.parquet")
+    returned = table["returned"][table["part"] == "val"]
+    members = [pd.read_parquet(trained / name / "validation.parquet") for name in ("time", "simple")]
+    # Of few purchases nothing is fitted: the four members weigh the same.
+    probabilities = expit(np.mean(np.hstack(members), axis=1, dtype="float64"))
+    metadata = read_metadata(trained)
+    assert metadata.combination.weights == {"time": [0.25, 0.25], "simple": [0.25, 0.25]}
+    measured = metadata.validation["next"]["combination"]
+    assert measured.log_loss == pytest.approx(log_loss(returned, probabilities))
+    assert measured.roc_auc == pytest.approx(roc_auc_score(returned, probabilities))
+    assert {question: set(figures) for question, figures in metadata.validation.items()} == {
+        "next": {"base_rate", "markov_order_8", "time", "simple", "combination"},
+        "made": {"base_rate", "context"},
+    }
 
 
 FIGURES = {"epochs": 2, "best_epoch": 1, "train_loss": 0.5, "val_loss": 0.5, "val_accuracy": 0.5}

@@ -8,14 +8,15 @@ import subprocess
 import time
 from pathlib import Path
 
+from stages.lib.layout import ENSEMBLES
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "dvc version",
     "dvc repro",
     "python -m stages.prepare",
     "python -m stages.sequences",
-    "python -m stages.train time",
-    "python -m stages.train simple",
+    *(f"python -m stages.train {name}" for name in ENSEMBLES),
     "python -m stages.meta",
 )
 ROUNDS = 5
