@@ -7,18 +7,13 @@ if __name__ == "__main__":
 
 import argparse
 import json
-import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from stages.lib import numerics
-from stages.lib.datetimes import parse_datetimes
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.layout import ARTIFACTS, ENSEMBLES
-from stages.lib.settings import Reading
 
 BAR_WIDTH = 30
 
@@ -72,39 +67,11 @@ def parse_weights(text: str) -> list[float]:
         raise SettingsError(f"--weights must be numbers like 1,1,2 (found {text!r})") from None
 
 
-def add_purchase(table: pd.DataFrame, when: str, number: str, reading: Reading) -> pd.DataFrame:
-    """Past purchases and, as last row, one just made, whose label (0 here) no feature of its own row tells.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Past purchases as `read_purchases` gives them.
-    when, number : str
-        Of the purchase just made, in the form of the training.
-    reading : Reading
-        The form.
-
-    Raises
-    ------
-    SettingsError
-        If it is no such datetime, is before the last past purchase, or the number is not finite.
-    """
-    moment = parse_datetimes("--next_datetime", pd.Series([when.strip()]), [], **reading.model_dump())[0].iloc[0]
-    if pd.isna(moment) or moment < table["datetime"].iloc[-1]:
-        expected = f"a datetime as in the training, {table['datetime'].iloc[-1]} (the last purchase) or later"
-        raise SettingsError(f"--next_datetime must be {expected} (found {when!r})")
-    try:
-        value = float(number)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise SettingsError(f"--next_number must be a finite number (found {number!r})")
-    made = pd.DataFrame({"datetime": [moment], "returned": [0], "number": [value]}).astype(table.dtypes)
-    return pd.concat([table, made], ignore_index=True)
-
-
 def predict(flags: argparse.Namespace) -> str:
     """What the flags ask for, ready to print."""
+    is_made = flags.next_datetime is not None
+    if is_made != (flags.next_number is not None) or (is_made and flags.history_csv is None):
+        raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
     numerics.fix_environment({"fp32"})
     # Imported here because torch reads its instruction limits from the environment when it is imported.
     import torch
@@ -113,28 +80,26 @@ def predict(flags: argparse.Namespace) -> str:
     from stages.lib.devices import choose_device
     from stages.lib.ensemble import Ensemble, describe
     from stages.lib.features import stack_features
-    from stages.lib.purchases import parse_labels, read_purchases
+    from stages.lib.purchases import append_purchase, parse_labels, read_purchases
 
     torch.set_num_threads(1)
     metadata = read_metadata(flags.artifacts_dir)
     if flags.describe:
         content = metadata.model_dump()
         return json.dumps(content, indent=2) if flags.json else describe(metadata, flags.artifacts_dir)
-    is_made = flags.next_datetime is not None
-    if is_made != (flags.next_number is not None) or (is_made and flags.history_csv is None):
-        raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
     if flags.history is not None:
         name, history = "simple", parse_labels(flags.history).reshape(-1, 1)
     else:
-        purchases = read_purchases(flags.history_csv, **metadata.reading.model_dump())
+        reading = metadata.reading.model_dump()
+        purchases = read_purchases(flags.history_csv, **reading)
         for note in purchases.notes:
             print(f"{flags.history_csv}: {note}", file=sys.stderr)
         table, name = purchases.table, "context" if is_made else "time"
         if is_made:
-            table = add_purchase(table, flags.next_datetime, flags.next_number, metadata.reading)
+            table = append_purchase(table, flags.next_datetime, flags.next_number, **reading)
         history = stack_features(metadata.scaling.extend(table), ENSEMBLES[name].features)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     prediction = Ensemble(metadata, flags.artifacts_dir, name, device).predict(history, weights)

@@ -86,8 +86,11 @@ def test_context_needs_as_many_past_purchases_as_its_shortest_member(trained, ca
         (MADE[2:], "--next_datetime, --next_number and --history_csv must be given together"),
         (["--next_datetime", "2024-01-01 08:59", *MADE[2:]], "2024-01-18 14:00:00 (the last purchase) or later"),
         (["--next_datetime", "tomorrow", *MADE[2:]], "(found 'tomorrow')"),
-        ([*MADE[:2], "--next_number", "inf"], "--next_number must be a finite number (found 'inf')"),
-        ([*MADE[:2], "--next_number", "many"], "--next_number must be a finite number (found 'many')"),
+        ([*MADE[:2], "--next_number", "inf"], "next_number must be a finite number like 3 or 19.90 (found 'inf')"),
+        ([*MADE[:2], "--next_number", "1_0"], "next_number must be a finite number like 3 or 19.90 (found '1_0')"),
+        ([*MADE[:2], "--next_number", "9007199254740993"], "exact in float64, whole numbers up to 2^53 (found '9007"),
+        ([*MADE[:2], "--next_number", "2,5"], "without decimal or thousands comma (found '2,5')"),
+        ([*MADE[:2], "--next_number", "many"], "next_number must be a finite number like 3 or 19.90 (found 'many')"),
     ],
 )
 def test_a_purchase_just_made_that_cannot_be_is_refused(trained, capsys, tmp_path, flags, message):
@@ -130,6 +133,8 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--history", "yes,no", "--weights", "0,0"], 2, "weights must be finite, not negative and not all 0"),
         (["--history", "yes,no", "--weights", "1,x"], 2, "--weights must be numbers like 1,1,2 (found '1,x')"),
         (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
+        (["--history", "yes,no", *MADE], 2, "--history_csv must be given together"),
+        (["--describe", "--next_number", "5"], 2, "--history_csv must be given together"),
         ([], 2, "one of the arguments --history --history_csv --describe is required"),
         (["--history", "yes,no", "--artifacts_dir", "nowhere"], 4, "nowhere/models_meta.json does not exist"),
     ],

@@ -13,7 +13,7 @@ import pandas as pd
 
 from stages.lib.csv_cells import read_cells
 from stages.lib.datetimes import hint_at_form, parse_datetimes
-from stages.lib.errors import DataError
+from stages.lib.errors import DataError, SettingsError
 
 YES = ("yes", "y", "true", "t", "1")
 NO = ("no", "n", "false", "f", "0")
@@ -123,6 +123,44 @@ def read_purchases(
         notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
     table["datetime"] = table["datetime"].astype("datetime64[us]")
     return Purchases(table.sort_values("datetime", kind="stable", ignore_index=True), notes, dropped)
+
+
+def append_purchase(
+    table: pd.DataFrame,
+    next_datetime: str,
+    next_number: str,
+    datetime_format: str | None = None,
+    timezone: str | None = None,
+) -> pd.DataFrame:
+    """Past purchases and, as last row, one just made; its `returned`, not known yet, is 0.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The past ones, as in `Purchases`.
+    next_datetime, next_number : str
+        Of the one just made, written as in a CSV.
+    datetime_format, timezone : str, optional
+        As for `read_purchases`.
+
+    Raises
+    ------
+    SettingsError
+        If a CSV would be refused with it, or it is earlier than the last past purchase.
+    """
+    made = parse_datetimes("next_datetime", pd.Series([next_datetime.strip()]), [], datetime_format, timezone)[0].iloc[
+        0
+    ]
+    last = table["datetime"].iloc[-1]
+    if pd.isna(made) or made < last:
+        expected = f"a datetime as in the training, {last} (the last purchase) or later"
+        raise SettingsError(f"next_datetime must be {expected} (found {next_datetime!r})")
+    faults: list[_Fault] = []
+    numbers = _parse_numbers(pd.Series([next_number.strip()]), faults)
+    if faults:
+        raise SettingsError(f"next_{faults[0].expected} (found {next_number!r})")
+    row = pd.DataFrame({"datetime": [made], "returned": [0], "number": numbers}).astype(table.dtypes)
+    return pd.concat([table, row], ignore_index=True)
 
 
 def parse_labels(text: str) -> np.ndarray:
