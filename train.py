@@ -22,14 +22,13 @@ from typing import Any
 from stages.lib import numerics, settings
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.execution import Execution
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, STORE
+from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, STORE, VERSION
 from stages.lib.outputs import LOCK_FILE, replacing
 from stages.lib.processes import die_with_parent
 from stages.lib.sources import check_sources, import_closure
 from stages.lib.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parent
-VERSION = "0.1.0"
 # Flag, section of params.yaml, type or choices, help. Ranges are checked with those of params.yaml.
 SETTING_FLAGS = (
     ("data_path", "prepare", str, "CSV or gzipped CSV with the columns datetime, returned, number"),
@@ -171,9 +170,10 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
     """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
     numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
     # Imported here because torch reads its instruction limits from the environment when it is imported.
+    from stages.evaluate import evaluate
     from stages.lib.artifacts import read_metadata
+    from stages.lib.description import describe
     from stages.lib.devices import check_precision, choose_device
-    from stages.lib.ensemble import describe
     from stages.meta import meta
     from stages.prepare import prepare
     from stages.sequences import sequences
@@ -189,6 +189,7 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
         for ensemble in ENSEMBLES:
             train(ensemble, new / "sequences" / ensemble, new / ensemble, config.training(ensemble), execution)
         meta(new / "prepared", new / "sequences", new, new)
+        evaluate(new / "prepared", new, new)
         check_sources(import_closure(Path(__file__)))
     print(describe(read_metadata(artifacts_dir), artifacts_dir))
 

@@ -16,7 +16,15 @@ from pathlib import Path
 
 from stages.lib.errors import ArtifactError, SettingsError, exit_on_error
 from stages.lib.files import parse_json, read_artifact, sha256
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, windows_file
+from stages.lib.layout import (
+    ARTIFACTS,
+    CARD_FILE,
+    ENSEMBLES,
+    EVALUATION_FILES,
+    METADATA_FILE,
+    OUTPUT_FOLDERS,
+    windows_file,
+)
 from stages.lib.machine import MACHINE_FILE, check_installed, read_record
 from stages.lib.metadata import Metadata
 from stages.lib.pipeline import (
@@ -76,6 +84,7 @@ def check_machine(lock: dict[str, LockedStage]) -> list[str]:
 def expected_files(seq_lengths: list[int]) -> set[str]:
     """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
     files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
+    files |= {f"evaluation/{name}" for name in EVALUATION_FILES}
     files.add("sequences/lengths.json")
     for name, layout in ENSEMBLES.items():
         files |= {f"sequences/{name}/{windows_file(length)}" for length in seq_lengths}
@@ -87,7 +96,7 @@ def expected_files(seq_lengths: list[int]) -> set[str]:
 def check_outputs(folder: Path) -> list[str]:
     """A line for each file in `folder` that `models_meta.json` does not account for, or accounts for otherwise."""
     metadata = parse_json(read_artifact(folder / METADATA_FILE), METADATA_FILE, Metadata)
-    expected = expected_files(metadata.seq_lengths) | {METADATA_FILE, "metrics.json"}
+    expected = expected_files(metadata.seq_lengths) | {METADATA_FILE, CARD_FILE, "metrics.json"}
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     found = {path.as_posix() for path in files if not path.parts[0].startswith(".")}
     lines = [f"{folder.name}/{name} is left over: {METADATA_FILE} knows of no such file" for name in found - expected]

@@ -27,7 +27,8 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = list(PIPELINE)
 TRAININGS = {"train_time", "train_simple", "train_context"}
 # What runs again after a change: the stage that reads the setting and whatever depends on its output.
-EVERYTHING = {"prepare", "sequences", *TRAININGS, "meta"}
+AFTER = {"meta", "evaluate"}
+EVERYTHING = {"prepare", "sequences", *TRAININGS, *AFTER}
 RERUNS = {
     "prepare.number_transform": ("none", EVERYTHING),
     "prepare.val_split": (0.3, EVERYTHING),
@@ -53,8 +54,8 @@ TRAIN_CHANGES = {
     "use_gpu": True,
 }
 for name, value in TRAIN_CHANGES.items():
-    RERUNS[f"train.{name}"] = (value, {*TRAININGS, "meta"})
-    RERUNS |= {f"{stage}.{name}": (value, {stage, "meta"}) for stage in sorted(TRAININGS)}
+    RERUNS[f"train.{name}"] = (value, TRAININGS | AFTER)
+    RERUNS |= {f"{stage}.{name}": (value, {stage, *AFTER}) for stage in sorted(TRAININGS)}
 
 
 def test_stages_import_no_stage_and_lib_imports_no_stage_and_nothing_imports_dvc():
@@ -101,10 +102,11 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, 
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("stages/lib/lstm.py", {*TRAININGS, "meta"}),
+        ("stages/lib/lstm.py", TRAININGS | AFTER),
         ("stages/lib/windows.py", EVERYTHING - {"prepare"}),
         ("stages/lib/purchases.py", EVERYTHING),
-        ("stages/lib/calibration.py", {"meta"}),
+        ("stages/lib/calibration.py", AFTER),
+        ("stages/lib/report.css", {"evaluate"}),
         ("requirements-pipeline.txt", EVERYTHING),
         ("requirements.txt", set()),
         ("requirements-dev.txt", set()),

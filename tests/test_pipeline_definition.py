@@ -32,7 +32,7 @@ def test_every_stage_names_its_modules_and_its_settings(name):
 @pytest.mark.parametrize(("name", "stage"), STAGES.items())
 def test_each_single_name_that_is_left_out_is_missed(name, stage):
     for kind, check in (("deps", check_deps), ("params", lambda *given: check_params(*given, PARAMS))):
-        names = [path for path in stage.get(kind, []) if kind == "params" or path.endswith(".py")]
+        names = [path for path in stage.get(kind, []) if kind == "params" or path.startswith("stages/")]
         for left_out in names:
             changed = copy.deepcopy(stage)
             changed[kind].remove(left_out)
@@ -47,7 +47,7 @@ def test_each_single_name_that_is_left_out_is_missed(name, stage):
 def test_a_dependency_that_is_taken_out_is_missed(name):
     lock = read_lock(ROOT / "dvc.lock")
     assert check_recorded(name, STAGES[name], PARAMS, lock) == []
-    for left_out in (dep for dep in STAGES[name]["deps"] if not dep.endswith(".py")):
+    for left_out in (dep for dep in STAGES[name]["deps"] if not dep.startswith("stages/")):
         changed = copy.deepcopy(STAGES[name])
         changed["deps"].remove(left_out)
         assert (

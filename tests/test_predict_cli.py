@@ -135,7 +135,7 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
         (["--history", "yes,no", *MADE], 2, "--history_csv must be given together"),
         (["--describe", "--next_number", "5"], 2, "--history_csv must be given together"),
-        ([], 2, "one of the arguments --history --history_csv --describe is required"),
+        ([], 2, "one of the arguments --history --history_csv --csv --describe is required"),
         (["--history", "yes,no", "--artifacts_dir", "nowhere"], 4, "nowhere/models_meta.json does not exist"),
     ],
 )

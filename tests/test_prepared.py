@@ -9,7 +9,13 @@ from stages.lib.prepared import read_prepared
 
 def table(**columns):
     features = {name: np.zeros(4, dtype="float32") for name in SCALED_FEATURES}
-    good = {"returned": np.array([0, 1, 0, 1], dtype="int8"), "part": ["train", "train", "val", "test"], **features}
+    times = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03"]).astype("datetime64[us]")
+    good = {
+        "datetime": times,
+        "returned": np.array([0, 1, 0, 1], dtype="int8"),
+        "part": ["train", "train", "val", "test"],
+        **features,
+    }
     return pd.DataFrame(good | columns)
 
 
@@ -26,6 +32,9 @@ def test_the_part_test_may_be_empty(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
+        ({"datetime": ["2024-01-01"] * 4}, "datetime must be naive datetimes"),
+        ({"datetime": pd.to_datetime([3, 2, 1, 0])}, "none before the one above it"),
+        ({"datetime": pd.to_datetime([None] * 4)}, "none before the one above it"),
         ({"returned": [0, 1, 0, 2]}, "returned must be 0 or 1"),
         ({"returned": [0.0, 1.0, 0.0, 0.5]}, "returned must be 0 or 1"),
         ({"returned": ["0", "1", "0", "1"]}, "returned must be 0 or 1"),
@@ -48,7 +57,7 @@ def test_what_prepare_never_writes_is_refused(tmp_path, columns, message):
     assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("column", ["returned", "part", "number_scaled"])
+@pytest.mark.parametrize("column", ["datetime", "returned", "part", "number_scaled"])
 def test_a_missing_column_is_refused(tmp_path, column):
     table().drop(columns=column).to_parquet(tmp_path / "a.parquet", index=False)
     with pytest.raises(ArtifactError, match=column):

@@ -37,14 +37,17 @@ class Cells:
         Cells of the header, those of ignored columns too.
     misshapen : list of (int, int, str)
         Row number, number of cells and text of the rows that have too few or too many; they are not in `table`.
+    others : DataFrame of str
+        The columns that were not asked for, of the same rows; none unless they are to be kept.
     """
 
     table: pd.DataFrame
     n_columns: int
     misshapen: list[tuple[int, int, str]]
+    others: pd.DataFrame
 
 
-def read_cells(path: Path, columns: dict[str, str], notes: list[str]) -> Cells:
+def read_cells(path: Path, columns: dict[str, str], notes: list[str], keep_others: bool = False) -> Cells:
     """Read the CSV, or gzipped CSV, at `path`.
 
     Parameters
@@ -56,6 +59,8 @@ def read_cells(path: Path, columns: dict[str, str], notes: list[str]) -> Cells:
         columns are left out.
     notes : list of str
         Gets what was not in the plain form and how it was read.
+    keep_others : bool
+        Keep the other columns too, as `Cells.others`.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def read_cells(path: Path, columns: dict[str, str], notes: list[str]) -> Cells:
     body = body.split("\n", n_lines)[n_lines] if body.count("\n") >= n_lines else ""
     if not body.strip():
         raise DataError(f"{path.name}: expected rows below the header (found none)")
-    cells, n_blank = _parse(path.name, n_leading + n_lines + 1, body, header, columns)
+    cells, n_blank = _parse(path.name, n_leading + n_lines + 1, body, header, columns, keep_others)
     if n_leading + n_blank:
         notes.append(f"file: blank lines skipped: {n_leading + n_blank}")
     return cells
@@ -121,7 +126,9 @@ def _list(columns: list[str]) -> str:
     return ", ".join(dict.fromkeys(column[:200] or "(no name)" for column in shown))
 
 
-def _parse(name: str, first_row: int, body: str, header: list[str], columns: dict[str, str]) -> tuple[Cells, int]:
+def _parse(
+    name: str, first_row: int, body: str, header: list[str], columns: dict[str, str], keep_others: bool
+) -> tuple[Cells, int]:
     """Every row of `body`, which starts below the header, and how many blank lines were left out."""
     table, skipped = _read_arrow(name, body, header)
     is_whole = np.ones(len(table) + len(skipped), dtype=bool)
@@ -140,16 +147,18 @@ def _parse(name: str, first_row: int, body: str, header: list[str], columns: dic
         for start, row in zip(starts[~is_whole], skipped, strict=True)
         if row.text.strip()
     ]
-    cells = table.select(list(columns)).to_pandas()
+    others = [column for column in header if column not in columns] if keep_others else []
+    cells = table.select([*columns, *others]).to_pandas()
     cells.index = starts[is_whole]
-    blank = (cells == "").all(axis=1)
+    blank = (cells[list(columns)] == "").all(axis=1)
     if blank.any():
         # Blank cells, as in `,,`, are no blank line.
         lines = pd.Series(body.split("\n"), dtype="str")
         blank[blank] = (lines[cells.index[blank]].str.strip() == "").to_numpy()
     cells = cells[~blank]
     cells.index += first_row
-    return Cells(cells, len(header), misshapen), int(blank.sum()) + len(skipped) - len(misshapen)
+    n_blank = int(blank.sum()) + len(skipped) - len(misshapen)
+    return Cells(cells[list(columns)], len(header), misshapen, cells[others]), n_blank
 
 
 def _read_arrow(name: str, body: str, header: list[str]) -> tuple[pa.Table, list[arrow_csv.InvalidRow]]:

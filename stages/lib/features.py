@@ -1,6 +1,8 @@
 """Purchases as numbers: the split into parts, calendar features, the number transform and the scaler."""
 
 import math
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -43,16 +45,18 @@ def split_parts(n_rows: int, val_split: float, test_split: float) -> np.ndarray:
     return np.repeat(PARTS, counts)
 
 
+# A DataFrame, or its columns as arrays, which cost a prediction of one purchase far less.
+Table = pd.DataFrame | Mapping[str, np.ndarray]
 # NumPy's own functions compute another last bit where a CPU has AVX-512.
 _asinh, _log1p = (np.frompyfunc(function, 1, 1) for function in (math.asinh, math.log1p))
 
 
-def raw_features(table: pd.DataFrame, number_transform: str) -> np.ndarray:
+def raw_features(table: Table, number_transform: str) -> np.ndarray:
     """The features of each purchase before scaling.
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame or mapping of str to ndarray
         With `datetime` and `number`, in time order.
     number_transform : {"asinh", "none"}
         `asinh` grows like a logarithm, is defined for zero and negative numbers and keeps an order of 80,000 pieces
@@ -64,21 +68,21 @@ def raw_features(table: pd.DataFrame, number_transform: str) -> np.ndarray:
         Year, month 1-12, day 1-31, hour 0-23, weekday 0-6 from Monday, the transformed number, and log(1 + gap), where
         gap is the seconds since the purchase before (0 for the first).
     """
-    clock = table["datetime"].dt
-    number = table["number"].to_numpy(dtype=np.float64)
+    clock = pd.DatetimeIndex(table["datetime"])
+    number = np.asarray(table["number"], dtype=np.float64)
     columns = [clock.year, clock.month, clock.day, clock.hour, clock.day_of_week]
     columns.append(_asinh(number).astype(np.float64) if number_transform == "asinh" else number)
-    gap_seconds = table["datetime"].diff().dt.total_seconds().fillna(0).to_numpy()
-    columns.append(_log1p(gap_seconds).astype(np.float64))
+    gaps = np.diff(clock.to_numpy(), prepend=clock[:1].to_numpy())
+    columns.append(_log1p(gaps / np.timedelta64(1, "s")).astype(np.float64))
     return np.column_stack(columns).astype(np.float64)
 
 
-def stack_features(table: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
+def stack_features(table: Table, features: tuple[str, ...]) -> np.ndarray:
     """What an ensemble reads of each purchase.
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame or mapping of str to ndarray
         Purchases in time order; with `returned` and what is scaled of `features`.
     features : tuple of str
         Columns of `table`, or `returned_before`: whether the purchase before came back (0 for the first).
@@ -87,8 +91,10 @@ def stack_features(table: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray
     -------
     ndarray of shape (n_rows, n_features), float32
     """
-    table = table.assign(returned_before=table["returned"].shift(1, fill_value=0))
-    return table[list(features)].to_numpy(dtype=np.float32, copy=True)
+    returned = np.asarray(table["returned"], dtype=np.float32)
+    before = {"returned_before": np.concatenate([[0], returned[:-1]])}
+    columns = [before[name] if name in before else np.asarray(table[name]) for name in features]
+    return np.stack(columns, axis=1, dtype=np.float32)
 
 
 class Scaler(Section):
@@ -140,7 +146,11 @@ class Scaler(Section):
                 raise ValueError(f"data_max must be a finite way above data_min (found {low!r} to {high!r})")
         return self
 
-    def transform(self, table: pd.DataFrame) -> np.ndarray:
+    @cached_property
+    def _fitted(self) -> MinMaxScaler:
+        return MinMaxScaler().fit(np.array([self.data_min, self.data_max]))
+
+    def transform(self, table: Table) -> np.ndarray:
         """The scaled features of `table`.
 
         ``(x - data_min) / (data_max - data_min)``, by scikit-learn's `MinMaxScaler`. Values outside the range seen in
@@ -156,17 +166,18 @@ class Scaler(Section):
         DataError
             If a number lies so far outside the range seen in training that float32 cannot hold it scaled.
         """
-        scaler = MinMaxScaler().fit(np.array([self.data_min, self.data_max]))
         # What is too large becomes infinite here, and is refused below.
         with np.errstate(over="ignore"):
-            scaled = scaler.transform(raw_features(table, self.number_transform))
+            # What its `transform` computes, without the checks, which take longer than a prediction may.
+            scaled = raw_features(table, self.number_transform) * self._fitted.scale_ + self._fitted.min_
             scaled[:, np.equal(self.data_min, self.data_max)] = 0.0
             scaled = scaled.astype(np.float32)
         if (lost := ~np.isfinite(scaled).all(axis=1)).any():
-            purchase = table[lost].iloc[0]
+            row = int(lost.argmax())
+            number, when = np.asarray(table["number"])[row], pd.DatetimeIndex(table["datetime"])[row]
             raise DataError(
                 f"number must, scaled as in training, be within float32, or number_transform be asinh "
-                f"(found {float(purchase['number'])!r} on {purchase['datetime']})"
+                f"(found {float(number)!r} on {when})"
             )
         return scaled
 

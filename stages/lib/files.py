@@ -7,6 +7,8 @@ import json
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,14 @@ from stages.lib.errors import ArtifactError
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+    """Write `content` to `path` as `writing` does."""
+    with writing(path) as write:
+        write(content)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """A function that writes pieces to `path`, of which a reader sees the old content or the new one, never a part.
 
     The bytes go to a temporary file in the same folder, are synced, renamed over `path`, and the folder is synced
     (the order that SQLite's "atomic commit" page gives its reasons for).
@@ -30,28 +39,42 @@ def write_atomic(path: Path, content: bytes) -> None:
         If the folder cannot be written or the disk is full; it names `path`, and the earlier `path` is intact.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with _naming(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
         try:
-            try:
-                _write_synced(descriptor, content)
-            finally:
-                os.close(descriptor)
+            yield partial(_write_all, path, descriptor)
+            with _naming(path):
+                _finish(descriptor)
+        finally:
+            os.close(descriptor)
+        with _naming(path):
             os.replace(temporary, path)  # noqa: PTH105 (tests let single calls of `os` fail)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    with _naming(path):
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an OSError name `path`: a full disk is reported without a name, a temporary file with its own."""
+    try:
+        yield
     except OSError as error:
-        # A full disk is reported without a name, a refused temporary file with its own.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _write_synced(descriptor: int, content: bytes) -> None:
+def _write_all(path: Path, descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    with _naming(path):
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def _finish(descriptor: int) -> None:
     # mkstemp makes files only their owner can read; artifacts follow the umask like any other output.
     umask = os.umask(0)
     os.umask(umask)

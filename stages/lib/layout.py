@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+VERSION = "0.1.0"
 # Where the pipeline's outputs lie; only a stage's main and the command lines use it.
 ARTIFACTS = Path("artifacts")
 STORE = Path(".cache/members")
 METADATA_FILE = "models_meta.json"
+CARD_FILE = "MODEL_CARD.md"
 # The libraries that can change a byte.
 REQUIREMENTS_FILE = "requirements-pipeline.txt"
 PARTS = ("train", "val", "test")
@@ -53,6 +55,11 @@ ENSEMBLES = {
     "context": EnsembleLayout((*SCALED_FEATURES, "returned_before"), "model_context_seq", "made"),
 }
 
+# All members of the ensembles that tell about the next purchase.
+COMBINATION = "combination"
+# What gives the answer to a question: what is judged, and what decisions are made by.
+ANSWERS = {"next": COMBINATION, "made": "context"}
+
 
 def ensembles_asked(question: str) -> list[str]:
     """The ensembles that answer `question`, one of `QUESTIONS`."""
@@ -60,7 +67,14 @@ def ensembles_asked(question: str) -> list[str]:
 
 
 # The folders that the stages replace as a whole.
-OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES)
+OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES, "evaluation")
+
+# What `evaluate` leaves in its folder, a file per plot and question among them.
+PLOTS = ("calibration", "roc", "precision_recall")
+EVALUATION_FILES = (
+    *("evaluation.json", "leaderboard.csv", "metrics.json", "report.html"),
+    *(f"{plot}_{question}.csv" for question in QUESTIONS for plot in PLOTS),
+)
 
 
 def windows_file(seq_length: int) -> str:

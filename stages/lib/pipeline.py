@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.lib.errors import SettingsError
 from stages.lib.layout import REQUIREMENTS_FILE
-from stages.lib.sources import ROOT, import_closure
+from stages.lib.sources import PACKAGE, ROOT, import_closure
 from stages.lib.yaml_file import read_yaml
 
 # How dvc.yaml names a setting.
@@ -113,7 +113,7 @@ def check_deps(name: str, stage: dict[str, Any]) -> list[str]:
         return []
     imported = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file)}
     deps = stage.get("deps", [])
-    listed = {dep for dep in deps if dep.endswith(".py")}
+    listed = {dep for dep in deps if dep.startswith(f"{PACKAGE}/")}
     lines = [f"{name}: imports {path}, which is not in its deps" for path in sorted(imported - listed)]
     lines += [f"{name}: has {path} in its deps and does not import it" for path in sorted(listed - imported)]
     return lines if REQUIREMENTS_FILE in deps else [*lines, f"{name}: {REQUIREMENTS_FILE} is not in its deps"]

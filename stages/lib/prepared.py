@@ -1,15 +1,19 @@
 """The purchases that `prepare` wrote, read back and checked."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from stages.lib.checks import Section
+from stages.lib.checks import Section, whole
 from stages.lib.errors import ArtifactError
 from stages.lib.files import read_table
 from stages.lib.layout import PARTS, SCALED_FEATURES
 from stages.lib.settings import Reading, TestSplit, ValSplit
+
+IsoDatetime = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}$")]
 
 
 class Split(Section):
@@ -19,22 +23,34 @@ class Split(Section):
     test_split: TestSplit
 
 
+class PartFigures(Section):
+    """One part of the purchases: rows, share of returns, first and last datetime as ISO 8601."""
+
+    rows: whole(1, 1 << 40)
+    base_rate: Annotated[float, Field(ge=0, le=1)]
+    first: IsoDatetime
+    last: IsoDatetime
+
+
 class SummaryFile(Section, extra="ignore"):
     """`summary.json`: what later stages read of it."""
 
     reading: Reading
     split: Split
+    parts: dict[Literal[PARTS], PartFigures]
 
 
 def read_prepared(path: Path) -> pd.DataFrame:
-    """Purchases in time order: `returned` 0 or 1, `part`, and the scaled features, float32.
+    """Purchases in time order: `datetime`, `returned` 0 or 1, `part`, and the scaled features, float32.
 
     Raises
     ------
     ArtifactError
         If the file cannot be read, lacks a column, or holds what `prepare` never writes there.
     """
-    table = read_table(path, ["returned", "part", *SCALED_FEATURES])
+    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES])
+    if table["datetime"].dtype.kind != "M" or not table["datetime"].is_monotonic_increasing:
+        raise ArtifactError(f"{path}: datetime must be naive datetimes, none before the one above it")
     if not pd.api.types.is_integer_dtype(table["returned"]) or not table["returned"].isin((0, 1)).all():
         raise ArtifactError(f"{path}: returned must be 0 or 1 in every row")
     counts = [int((table["part"] == part).sum()) for part in PARTS]

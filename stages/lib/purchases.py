@@ -36,6 +36,10 @@ class Purchases:
     table : DataFrame
         `datetime` (datetime64[us], naive local time), `returned` (int8, 0 or 1) and `number` (float64, finite), sorted
         by datetime, ties in file order.
+    rows : ndarray of shape (n_purchases,), int
+        Where each stood in the file, as an editor numbers its rows.
+    others : DataFrame of str
+        The other columns of the file, row by row, where they were to be kept.
     normalised : list of str
         What was not in the plain form and how it was read.
     dropped : dict of str to int
@@ -43,6 +47,8 @@ class Purchases:
     """
 
     table: pd.DataFrame
+    rows: np.ndarray
+    others: pd.DataFrame
     normalised: list[str] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -63,7 +69,11 @@ class _Fault:
 
 
 def read_purchases(
-    path: Path, datetime_format: str | None = None, timezone: str | None = None, on_bad_rows: str = "error"
+    path: Path,
+    datetime_format: str | None = None,
+    timezone: str | None = None,
+    on_bad_rows: str = "error",
+    keep_others: bool = False,
 ) -> Purchases:
     """Read the CSV, or gzipped CSV, at `path`.
 
@@ -77,6 +87,8 @@ def read_purchases(
         An IANA zone, such as `Europe/London`: datetimes with an offset are converted to its local time.
     on_bad_rows : {"error", "drop"}
         Refuse the file at its first bad row, or leave bad rows out and count them.
+    keep_others : bool
+        Keep the other columns too.
 
     Raises
     ------
@@ -84,7 +96,7 @@ def read_purchases(
         If the file cannot be read as purchases; the message names row, column, value and rule.
     """
     notes: list[str] = []
-    cells = read_cells(path, COLUMNS, notes)
+    cells = read_cells(path, COLUMNS, notes, keep_others)
     faults: list[_Fault] = []
     if cells.misshapen:
         rows, counts, texts = zip(*cells.misshapen, strict=True)
@@ -122,7 +134,9 @@ def read_purchases(
     if not table["datetime"].is_monotonic_increasing:
         notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
     table["datetime"] = table["datetime"].astype("datetime64[us]")
-    return Purchases(table.sort_values("datetime", kind="stable", ignore_index=True), notes, dropped)
+    table = table.sort_values("datetime", kind="stable")
+    others = cells.others.loc[table.index].reset_index(drop=True)
+    return Purchases(table.reset_index(drop=True), table.index.to_numpy(), others, notes, dropped)
 
 
 def append_purchase(

@@ -17,10 +17,14 @@ from stages.lib.layout import REQUIREMENTS_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "stages"
+# What a module reads beside it: report.py reads report.css and report.html.jinja.
+COMPANIONS = (".jinja", ".css", ".js")
 
 
 def import_closure(module_file: Path) -> set[Path]:
     """A module and every module of ours that it imports, directly or through others, also inside functions.
+
+    Templates and the like that lie beside a module and begin with its name belong to it.
 
     Parameters
     ----------
@@ -36,9 +40,13 @@ def import_closure(module_file: Path) -> set[Path]:
     while waiting:
         path = waiting.pop()
         if path not in found:
-            found.add(path)
+            found |= {path, *_companions(path)}
             waiting += _imported_files(path)
     return found
+
+
+def _companions(path: Path) -> Iterator[Path]:
+    return (file for file in path.parent.glob(f"{path.stem}.*") if file.suffix in COMPANIONS)
 
 
 def _imported_files(path: Path) -> Iterator[Path]:
@@ -62,7 +70,8 @@ def _imported_files(path: Path) -> Iterator[Path]:
 @cache
 def at_start() -> dict[Path, str]:
     """The SHA-256 of each of our source files at the first call: made before what takes long to import."""
-    return _digests([*ROOT.glob("*.py"), *(ROOT / PACKAGE).rglob("*.py")])
+    ours = (path for path in (ROOT / PACKAGE).rglob("*") if path.suffix in (".py", *COMPANIONS))
+    return _digests([*ROOT.glob("*.py"), *ours])
 
 
 def check_sources(files: Iterable[Path]) -> None:

@@ -1,0 +1,100 @@
+"""Figures of predicted probabilities: how good, how well calibrated, how they look as curves."""
+
+import numpy as np
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+N_BINS = 10
+N_DRAWS = 1000
+# Points that a drawn curve needs.
+MAX_POINTS = 200
+# No probability is taken as certain: one wrong certainty would make the log loss infinite.
+SMALLEST = 1e-15
+
+
+def log_losses(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Of each row, ``-log(p)`` in nats, where p is the probability of what happened; shape (n_rows,)."""
+    return -np.log(np.clip(np.where(targets == 1, probabilities, 1 - probabilities), SMALLEST, 1))
+
+
+def roc_auc(targets: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Area under the ROC curve; None where all targets are alike."""
+    return float(roc_auc_score(targets, probabilities)) if len(np.unique(targets)) == 2 else None
+
+
+def pr_auc(targets: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Average precision; None where nothing came back."""
+    return float(average_precision_score(targets, probabilities)) if targets.any() else None
+
+
+def equal_bins(probabilities: np.ndarray) -> np.ndarray:
+    """The bin of each row, from 0 on: up to ten bins of about equal counts, equal probabilities in the same bin."""
+    edges = np.quantile(probabilities, np.arange(1, N_BINS) / N_BINS)
+    return np.unique(np.searchsorted(edges, probabilities, side="left"), return_inverse=True)[1]
+
+
+def reliability(targets: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By bin of `equal_bins`: mean probability, share that came back, count."""
+    bins = equal_bins(probabilities)
+    counts = np.bincount(bins)
+    return np.bincount(bins, probabilities) / counts, np.bincount(bins, targets) / counts, counts
+
+
+def calibration_error(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error: mean over the rows of ``|mean probability - share that came back|`` of their bin.
+
+    Naeini, Cooper and Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning"; bins of equal
+    counts.
+    """
+    predicted, observed, counts = reliability(targets, probabilities)
+    return float(np.abs(predicted - observed) @ counts / len(targets))
+
+
+def calibration_error_by_chance(probabilities: np.ndarray, seed: int) -> float:
+    """What the calibration error stays below in 95 of 100 samples from the probabilities themselves.
+
+    A perfectly calibrated model has an error above 0, because shares of few rows scatter (Bröcker and Smith 2007,
+    "Increasing the Reliability of Reliability Diagrams").
+    """
+    order = np.argsort(equal_bins(probabilities), kind="stable")
+    bins, ordered = equal_bins(probabilities)[order], probabilities[order]
+    starts = np.flatnonzero(np.diff(bins, prepend=-1))
+    expected = np.add.reduceat(ordered, starts)
+    draw = np.random.default_rng(seed)
+    errors = [
+        np.abs(np.add.reduceat((draw.random(len(ordered)) < ordered).astype(np.float64), starts) - expected).sum()
+        for _ in range(N_DRAWS)
+    ]
+    return float(np.quantile(errors, 0.95)) / len(probabilities)
+
+
+def curves(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """ROC and precision-recall curves, thinned to what a drawing shows; targets of both kinds are needed.
+
+    Returns
+    -------
+    dict of ndarray
+        `false_positive_rate` with `true_positive_rate`, and `recall` with `precision`.
+    """
+    false_positives, true_positives, _ = roc_curve(targets, probabilities)
+    precision, recall, _ = precision_recall_curve(targets, probabilities)
+    roc, pr = _thin(len(false_positives)), _thin(len(recall))
+    return {
+        "false_positive_rate": false_positives[roc],
+        "true_positive_rate": true_positives[roc],
+        "recall": recall[::-1][pr],
+        "precision": precision[::-1][pr],
+    }
+
+
+def _thin(n_points: int) -> np.ndarray:
+    return np.unique(np.linspace(0, n_points - 1, MAX_POINTS).round().astype(int))
+
+
+def count_decisions(targets: np.ndarray, probabilities: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with a probability of at least 0, 1/n_steps, ... 1: those that came back, and those that did not."""
+    thresholds = np.arange(n_steps + 1) / n_steps
+    counts = []
+    for label in (1, 0):
+        scores = np.sort(probabilities[targets == label])
+        counts.append(len(scores) - np.searchsorted(scores, thresholds, side="left"))
+    return counts[0], counts[1]

@@ -1,0 +1,57 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.lib import importance
+from stages.lib.ensemble import Predictor
+from stages.lib.importance import permutation_importance
+from stages.lib.scores import log_losses
+
+
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return Predictor.load(trained)
+
+
+@pytest.fixture(scope="module")
+def prepared(trained):
+    return pd.read_parquet(trained / "prepared" / "purchases.parquet")
+
+
+def test_features_and_lags_are_those_that_are_read(predictor, prepared):
+    features, lags, n_rows = permutation_importance(predictor, "combination", prepared, 180, 0)
+    assert list(features) == ["year", "month", "day", "hour", "weekday", "number_scaled", "returned"]
+    assert list(lags) == ["1", "2", "3", "4"]
+    assert n_rows == 20
+    features, lags, _ = permutation_importance(predictor, "context", prepared, 180, 0)
+    assert list(features)[-2:] == ["gap_scaled", "returned_before"]
+    assert list(lags) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_feature_that_is_the_same_everywhere_is_worth_nothing(predictor, prepared):
+    same = prepared.assign(number_scaled=np.float32(0.5))
+    features, _, _ = permutation_importance(predictor, "time", same, 150, 0)
+    assert features["number_scaled"] == 0
+    assert features["hour"] != 0
+
+
+def test_the_rise_is_that_of_the_windows_shuffled_by_hand(predictor, prepared):
+    first, n_rows = 150, 50
+    order = np.random.default_rng(3).permutation(n_rows)
+    targets = prepared["returned"].to_numpy()[first:]
+    # Lag 1 of `simple` is the label before: each member reads another purchase's there, and its own before that.
+    probabilities = []
+    for row in range(n_rows):
+        past = prepared["returned"].to_numpy()[: first + row].copy()
+        past[-1] = prepared["returned"].to_numpy()[first + order[row] - 1]
+        probabilities.append(predictor.predict({"returned": past}, "simple").probability)
+    plain = predictor.score(prepared, first)["simple"].to_numpy()
+    expected = log_losses(targets, np.array(probabilities)).mean() - log_losses(targets, plain).mean()
+    _, lags, _ = permutation_importance(predictor, "simple", prepared, first, 3)
+    assert lags["1"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_many_purchases_are_sampled(predictor, prepared, monkeypatch):
+    monkeypatch.setattr(importance, "MIN_ROWS", 10)
+    monkeypatch.setattr(importance, "MAX_STEPS", 1)
+    assert permutation_importance(predictor, "simple", prepared, 100, 0)[2] == 10
