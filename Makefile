@@ -33,6 +33,6 @@ $(VENV)/installed: requirements.txt requirements-pipeline.txt
 	pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-export.txt $(VENV)/installed
 	pip install --quiet -r requirements-dev.txt
 	touch $@

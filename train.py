@@ -41,6 +41,7 @@ SETTING_FLAGS = (
     ("test_split", "prepare", float, "share of the purchases kept for testing: the last ones"),
     ("max_seq_cap", "sequences", int, "no sequence length above it is used"),
     ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
+    ("n_folds", "evaluate", int, "folds of a backtest on shorter histories; 0: none"),
     ("seed", "train", int, "seed of weights and order"),
     (
         "early_stopping_patience",
@@ -170,26 +171,17 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
     """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
     numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
     # Imported here because torch reads its instruction limits from the environment when it is imported.
-    from stages.evaluate import evaluate
     from stages.lib.artifacts import read_metadata
     from stages.lib.description import describe
     from stages.lib.devices import check_precision, choose_device
-    from stages.meta import meta
-    from stages.prepare import prepare
-    from stages.sequences import sequences
-    from stages.train import train
+    from stages.whole import run_stages
 
     for ensemble in ENSEMBLES:
         training = config.training(ensemble)
         check_precision(training.precision, choose_device(training.use_gpu))
     _check_is_ours(artifacts_dir)
     with replacing(artifacts_dir) as new:
-        prepare(Path(config.prepare.data_path), new / "prepared", config.prepare)
-        sequences(new / "prepared", new / "sequences", config.sequences)
-        for ensemble in ENSEMBLES:
-            train(ensemble, new / "sequences" / ensemble, new / ensemble, config.training(ensemble), execution)
-        meta(new / "prepared", new / "sequences", new, new)
-        evaluate(new / "prepared", new, new)
+        run_stages(config, execution, new)
         check_sources(import_closure(Path(__file__)))
     print(describe(read_metadata(artifacts_dir), artifacts_dir))
 

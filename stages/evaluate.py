@@ -19,12 +19,13 @@ from scipy.special import expit
 from stages.lib import numerics
 from stages.lib.baselines import predict_baselines
 from stages.lib.errors import ArtifactError, exit_on_error
-from stages.lib.evaluation import EVALUATION_FORMAT, Evaluation
+from stages.lib.evaluation import EVALUATION_FORMAT, BacktestFile, Evaluation
 from stages.lib.files import check, read_artifact, read_json, write_atomic, write_json
 from stages.lib.judging import SEED, Judged, Sample
 from stages.lib.layout import (
     ANSWERS,
     ARTIFACTS,
+    BACKTEST_FILE,
     CARD_FILE,
     COMBINATION,
     ENSEMBLES,
@@ -47,7 +48,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
     prepared_dir : Path
         Output of `prepare`.
     artifacts_dir : Path
-        Holds `models_meta.json` and a folder per ensemble.
+        Holds `models_meta.json`, `backtest.json` and a folder per ensemble.
     out_dir : Path
         Gets `evaluation/` (`evaluation.json` and what is made from it: `report.html`, `leaderboard.csv`,
         `metrics.json`, curves for plots) and `MODEL_CARD.md`.
@@ -71,6 +72,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
         "precision": metadata.precision,
         "parts": {name: part.model_dump() for name, part in summary.parts.items()},
         "training": {name: _read_losses(artifacts_dir / name / "history.csv", name) for name in ENSEMBLES},
+        "folds": [fold.model_dump() for fold in read_json(artifacts_dir / BACKTEST_FILE, BacktestFile).folds],
         "majority_accuracy": None,
         "resampling": None,
         "questions": {},
@@ -147,7 +149,7 @@ def _read_losses(path: Path, ensemble: str) -> dict[str, dict[str, list[float]]]
 def main() -> None:
     """Run the stage."""
     numerics.fix_environment({"fp32"})
-    inputs = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, *ENSEMBLES)]
+    inputs = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES)]
     with replacing(ARTIFACTS) as new, unchanged(Path(__file__), inputs):
         evaluate(ARTIFACTS / "prepared", ARTIFACTS, new)
 

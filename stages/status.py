@@ -18,6 +18,7 @@ from stages.lib.errors import ArtifactError, SettingsError, exit_on_error
 from stages.lib.files import parse_json, read_artifact, sha256
 from stages.lib.layout import (
     ARTIFACTS,
+    BACKTEST_FILE,
     CARD_FILE,
     ENSEMBLES,
     EVALUATION_FILES,
@@ -96,7 +97,7 @@ def expected_files(seq_lengths: list[int]) -> set[str]:
 def check_outputs(folder: Path) -> list[str]:
     """A line for each file in `folder` that `models_meta.json` does not account for, or accounts for otherwise."""
     metadata = parse_json(read_artifact(folder / METADATA_FILE), METADATA_FILE, Metadata)
-    expected = expected_files(metadata.seq_lengths) | {METADATA_FILE, CARD_FILE, "metrics.json"}
+    expected = expected_files(metadata.seq_lengths) | {METADATA_FILE, BACKTEST_FILE, CARD_FILE, "metrics.json"}
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     found = {path.as_posix() for path in files if not path.parts[0].startswith(".")}
     lines = [f"{folder.name}/{name} is left over: {METADATA_FILE} knows of no such file" for name in found - expected]

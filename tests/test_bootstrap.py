@@ -40,7 +40,7 @@ def test_bounds_hold_for_independent_rows_about_as_often_as_they_say():
     draw, covered = np.random.default_rng(0), 0
     for _ in range(200):
         values = draw.normal(size=200)
-        low, high = bounds(np.array([values.mean()]), Blocks.draw(200, seed=0).means(values)[None])
+        low, high = bounds(np.array([values.mean()]), Blocks.draw(200, seed=0).means(values)[None], 0.95)
         covered += low[0] <= 0 <= high[0]
     # 95 of 100 are meant; of blocks it is a little less, and the count itself scatters by 3.
     assert 175 <= covered <= 199
@@ -48,8 +48,8 @@ def test_bounds_hold_for_independent_rows_about_as_often_as_they_say():
 
 def test_bounds_of_many_values_reach_further_than_those_of_one():
     resampled = np.random.default_rng(0).normal(size=(20, 1000))
-    alone = bounds(np.zeros(1), resampled[:1])[1][0]
-    together = bounds(np.zeros(20), resampled)[1]
+    alone = bounds(np.zeros(1), resampled[:1], 0.95)[1][0]
+    together = bounds(np.zeros(20), resampled, 0.95)[1]
     # For 20 independent normal values the 95 % quantile of the largest deviation is 3.02, for one it is 1.96.
     assert alone == pytest.approx(1.96, abs=0.15)
     assert together.max() == pytest.approx(3.02, abs=0.25)
@@ -57,12 +57,12 @@ def test_bounds_of_many_values_reach_further_than_those_of_one():
 
 def test_a_value_that_does_not_vary_has_no_width_and_no_effect():
     resampled = np.vstack([np.full(1000, 0.5), np.random.default_rng(0).normal(size=1000)])
-    low, high = bounds(np.array([0.5, 0.0]), resampled)
+    low, high = bounds(np.array([0.5, 0.0]), resampled, 0.95)
     assert (low[0], high[0]) == (0.5, 0.5)
     assert high[1] == pytest.approx(1.96, abs=0.15)
 
 
 def test_resamples_without_a_value_are_left_out():
     resampled = np.array([[1.0, np.nan, 3.0, 2.0]])
-    assert np.isfinite(bounds(np.array([2.0]), resampled)).all()
-    assert bounds(np.array([2.0]), np.full((1, 4), np.nan)) == (np.array([2.0]), np.array([2.0]))
+    assert np.isfinite(bounds(np.array([2.0]), resampled, 0.95)).all()
+    assert bounds(np.array([2.0]), np.full((1, 4), np.nan), 0.95) == (np.array([2.0]), np.array([2.0]))

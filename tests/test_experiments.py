@@ -35,7 +35,8 @@ def test_an_experiment_in_the_workspace_runs_only_what_its_parameter_changes(fin
     assert "Running stage 'train_simple'" in printed
     assert "Running stage 'meta'" in printed
     assert "Running stage 'evaluate'" in printed
-    assert printed.count("Running stage") == 3
+    assert "Running stage 'backtest'" in printed
+    assert printed.count("Running stage") == 4
     assert len(entries(clone)) == 2
     assert "val_loss" in run(clone, "dvc", "metrics", "show", "--json")
     assert "index.html" in run(clone, "dvc", "plots", "diff", "HEAD")

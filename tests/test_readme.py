@@ -34,7 +34,8 @@ def test_every_flag_that_is_named_exists():
 
 
 @pytest.mark.parametrize(
-    "setting", [f"{section}.{name}" for section in ("prepare", "sequences", "train") for name in PARAMS[section]]
+    "setting",
+    [f"{section}.{name}" for section in ("prepare", "sequences", "train", "evaluate") for name in PARAMS[section]],
 )
 def test_every_setting_stands_with_its_default(setting):
     section, name = setting.split(".")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CONFIDENCE = 0.95
+# Of the difference that a verdict rests on; and of a whole table, every row of which could be a false discovery.
+CONFIDENCE, TABLE_CONFIDENCE = 0.95, 0.99
 N_RESAMPLES = 1000
 
 
@@ -64,11 +65,11 @@ class Blocks:
 
     def describe(self) -> dict[str, float]:
         """How the intervals were made."""
-        return {"block_length": self.length, "n_resamples": len(self.starts), "confidence": CONFIDENCE}
+        return {"block_length": self.length, "n_resamples": len(self.starts), "confidence": TABLE_CONFIDENCE}
 
 
-def bounds(values: np.ndarray, resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds that hold for all `values` at once with the probability `CONFIDENCE`.
+def bounds(values: np.ndarray, resampled: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds that hold for all `values` at once with the probability `confidence`.
 
     Each value's deviations over the resamples are divided by their spread; the largest of them all, resample by
     resample, sets how far the bounds reach (Romano and Wolf 2005, "Stepwise multiple testing as formalized data
@@ -80,6 +81,8 @@ def bounds(values: np.ndarray, resampled: np.ndarray) -> tuple[np.ndarray, np.nd
         Figures of the sample.
     resampled : ndarray of shape (n_values, n_resamples), float64
         The same figures in each resample; a resample with NaN is left out.
+    confidence : float
+        Above 0, below 1.
     """
     resampled = resampled[:, np.isfinite(resampled).all(axis=0)]
     if resampled.shape[1] == 0:
@@ -89,5 +92,5 @@ def bounds(values: np.ndarray, resampled: np.ndarray) -> tuple[np.ndarray, np.nd
     reach = 0.0
     if varies.any():
         deviations = np.abs(resampled - centre[:, None])[varies] / spread[varies, None]
-        reach = np.quantile(deviations.max(axis=0), CONFIDENCE)
+        reach = np.quantile(deviations.max(axis=0), confidence)
     return values - reach * spread, values + reach * spread

@@ -237,9 +237,13 @@ class Predictor:
         window = stream[None, -ENSEMBLES[member[0]].n_steps(member[1]) :]
         return self._models[member].last_logit(window.to(self.device)).item()
 
-    def members(self, name: str) -> list[Member]:
-        """The members behind one of `names`: ensemble and sequence length of each."""
-        return self._pools[name].members
+    def pool(self, name: str) -> Pool:
+        """The members behind one of `names`, and how they are combined."""
+        return self._pools[name]
+
+    def model(self, member: Member) -> MemberLSTM:
+        """A member, on the predictor's device."""
+        return self._models[member]
 
     def combine(self, logits: dict[Member, np.ndarray], name: str) -> np.ndarray:
         """The probabilities that `name` makes of its members' logits of shape (n,); NaN where none has one."""

@@ -155,7 +155,7 @@ class Answers(Section):
 
 
 class Resampling(Section):
-    """How intervals were made: moving blocks of so many rows, so often, for this confidence."""
+    """How the intervals of the tables were made: blocks of so many rows, drawn so often, for this confidence."""
 
     block_length: Count
     n_resamples: Count
@@ -167,6 +167,20 @@ class LossCurve(Section):
 
     train_loss: list[Finite]
     val_loss: list[Finite]
+
+
+class Fold(Section):
+    """One fold of the backtest: its training rows, its test part, and the log loss of each model by question."""
+
+    n_train: Count
+    test: PartFigures
+    log_loss: dict[Literal[tuple(QUESTIONS)], dict[MeasuredName, Finite]]
+
+
+class BacktestFile(Section):
+    """`backtest.json`: folds in time order, none where no backtest was asked for."""
+
+    folds: list[Fold]
 
 
 class Evaluation(Section):
@@ -181,5 +195,6 @@ class Evaluation(Section):
     parts: Annotated[dict[Literal[PARTS], PartFigures], _in_order(PARTS)]
     majority_accuracy: Share | None
     resampling: Resampling | None
+    folds: list[Fold]
     questions: Annotated[dict[Literal[tuple(QUESTIONS)], Answers], _in_order(QUESTIONS)]
     training: Annotated[dict[Literal[tuple(ENSEMBLES)], dict[MeasuredName, LossCurve]], _in_order(ENSEMBLES)]

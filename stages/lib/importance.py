@@ -40,7 +40,7 @@ def permutation_importance(
     n_rows : int
         Purchases that were predicted.
     """
-    members = predictor.members(name)
+    members = predictor.pool(name).members
     n_steps = {member: ENSEMBLES[member[0]].n_steps(member[1]) for member in members}
     features = list(dict.fromkeys(f for ensemble, _ in members for f in ENSEMBLES[ensemble].features))
     first_lag = min(length - steps + 1 for (_, length), steps in n_steps.items())

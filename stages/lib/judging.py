@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from stages.lib import scores
-from stages.lib.bootstrap import Blocks, bounds
+from stages.lib.bootstrap import CONFIDENCE, TABLE_CONFIDENCE, Blocks, bounds
 from stages.lib.decisions import THRESHOLD_STEPS
 
 # Far coarser than a last bit, which the CPU decides, and finer than any effect.
@@ -61,9 +61,9 @@ class Sample:
         figures = self._measure(models)
         best = next(model["name"] for model in figures if model["kind"] == "baseline")
         difference = self._difference(by_name[judged], by_name[best])
-        learned = any(self._knows_something(by_name[name], by_name["base_rate"]) for name in (judged, best))
         shown = {model["name"]: model for model in figures}
         ours, theirs = shown[judged], shown[best]
+        learned = any(map(_knows_something, (ours, theirs)))
         hits, false_alarms = scores.count_decisions(self.returned, by_name[judged].probabilities, THRESHOLD_STEPS)
         return {
             "verdict": _verdict(question, learned, ours, theirs, shown["base_rate"], difference),
@@ -91,13 +91,13 @@ class Sample:
         resampled = np.array([self.blocks.means(row) for row in losses])
         base = [model.name for model in models].index("base_rate")
         means = losses.mean(axis=1)
-        log_loss = _intervals(means, resampled)
-        skill = _intervals(1 - means / means[base], 1 - resampled / resampled[base])
+        log_loss = _intervals(means, resampled, TABLE_CONFIDENCE)
+        skill = _intervals(1 - means / means[base], 1 - resampled / resampled[base], TABLE_CONFIDENCE)
         areas = [scores.roc_auc(targets, model.probabilities) for model in models]
         auc = [None] * len(models)
         if None not in areas:
             drawn = np.array([self.blocks.areas(targets, model.probabilities) for model in models])
-            auc = _intervals(np.array(areas), drawn)
+            auc = _intervals(np.array(areas), drawn, TABLE_CONFIDENCE)
         figures = [
             {
                 "name": model.name,
@@ -121,16 +121,6 @@ class Sample:
         rows = scores.log_losses(self.returned, ours.probabilities)
         rows = rows - scores.log_losses(self.returned, theirs.probabilities)
         return _intervals(np.array([rows.mean()]), self.blocks.means(rows)[None])[0]
-
-    def _knows_something(self, model: Judged, base_rate: Judged) -> bool:
-        """Whether it predicts better than the share of returns in training, and ranks better than chance."""
-        if self._difference(model, base_rate)["high"] >= 0:
-            return False
-        area = scores.roc_auc(self.returned, model.probabilities)
-        if area is None:
-            return True
-        drawn = self.blocks.areas(self.returned, model.probabilities)
-        return _intervals(np.array([area]), drawn[None])[0]["low"] > 0.5
 
     def _explain_calibration(self, ours: dict[str, Any]) -> str:
         error, chance = ours["calibration_error"], ours["calibration_error_by_chance"]
@@ -169,8 +159,14 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(float(value), DIGITS) + 0.0
 
 
-def _intervals(values: np.ndarray, resampled: np.ndarray) -> list[dict[str, float]]:
-    low, high = bounds(values, resampled)
+def _knows_something(figures: dict[str, Any]) -> bool:
+    """Whether it surely predicts better than the share of returns in training, and ranks better than chance."""
+    area = figures["roc_auc"]
+    return figures["skill"]["low"] > 0 and (area is None or area["low"] > 0.5)
+
+
+def _intervals(values: np.ndarray, resampled: np.ndarray, confidence: float = CONFIDENCE) -> list[dict[str, float]]:
+    low, high = bounds(values, resampled, confidence)
     return [{"value": _round(values[i]), "low": _round(low[i]), "high": _round(high[i])} for i in range(len(values))]
 
 

@@ -9,6 +9,7 @@ ARTIFACTS = Path("artifacts")
 STORE = Path(".cache/members")
 METADATA_FILE = "models_meta.json"
 CARD_FILE = "MODEL_CARD.md"
+BACKTEST_FILE = "backtest.json"
 # The libraries that can change a byte.
 REQUIREMENTS_FILE = "requirements-pipeline.txt"
 PARTS = ("train", "val", "test")

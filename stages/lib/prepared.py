@@ -61,3 +61,33 @@ def read_prepared(path: Path) -> pd.DataFrame:
     if set(features.dtypes) != {np.dtype("float32")} or not np.isfinite(features.to_numpy()).all():
         raise ArtifactError(f"{path}: {', '.join(SCALED_FEATURES)} must be finite float32 in every row")
     return table
+
+
+def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The purchases that `prepare` has read, as it would read them from a CSV again, and the rows of each part.
+
+    Returns
+    -------
+    DataFrame
+        `datetime` (ISO 8601) and `returned` (yes, no) as text, `number` as float64; in time order.
+    dict of str to int
+        Rows of `train`, `val` and `test`.
+
+    Raises
+    ------
+    ArtifactError
+        As `read_prepared`, or where a number is not finite.
+    """
+    path = prepared_dir / "purchases.parquet"
+    table = read_prepared(path)
+    number = read_table(path, ["number"])["number"]
+    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
+        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    history = pd.DataFrame(
+        {
+            "datetime": [time.isoformat() for time in table["datetime"]],
+            "returned": np.array(["no", "yes"])[table["returned"]],
+            "number": number,
+        }
+    )
+    return history, {part: int((table["part"] == part).sum()) for part in PARTS}

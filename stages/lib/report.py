@@ -54,6 +54,10 @@ def write_report(evaluation: Evaluation) -> str:
             for question, answers in evaluation.questions.items()
         },
         training=_draw_training(evaluation),
+        fold_columns={
+            question: [model.name for model in answers.models if model.kind != "member"]
+            for question, answers in evaluation.questions.items()
+        },
     )
 
 

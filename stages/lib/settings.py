@@ -135,6 +135,12 @@ class TrainSettings(Section):
     use_gpu: bool
 
 
+class EvaluateSettings(Section):
+    """What is measured besides the test purchases."""
+
+    n_folds: whole(0, 1000)
+
+
 # Every training setting again, each of which may stay null.
 TrainOverrides = create_model(
     "TrainOverrides",
@@ -152,11 +158,21 @@ class Settings(Section):
     train_time: TrainOverrides
     train_simple: TrainOverrides
     train_context: TrainOverrides
+    evaluate: EvaluateSettings
 
     def training(self, ensemble: str) -> TrainSettings:
         """Settings that train `ensemble`: those of `train`, overridden by what `train_<ensemble>` sets."""
         overrides = getattr(self, f"train_{ensemble}").model_dump(exclude_none=True)
         return self.train.model_copy(update=overrides)
+
+    @model_validator(mode="after")
+    def _backtest_on_test_purchases(self) -> "Settings":
+        if self.evaluate.n_folds and not self.prepare.test_split:
+            raise ValueError(
+                f"evaluate.n_folds needs test purchases: prepare.test_split above 0, or n_folds 0 "
+                f"(found n_folds {self.evaluate.n_folds})"
+            )
+        return self
 
     @model_validator(mode="after")
     def _train_fp16_on_a_gpu(self) -> "Settings":
