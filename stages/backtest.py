@@ -27,6 +27,7 @@ from stages.lib.outputs import replacing
 from stages.lib.prepared import read_history
 from stages.lib.sources import unchanged
 
+INPUTS = [ARTIFACTS / "prepared"]
 Run = Callable[[settings.Settings, Execution, Path], None]
 
 
@@ -111,7 +112,7 @@ def main() -> None:
     config = settings.load()
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
     numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
-    watched = unchanged(Path(__file__), [ARTIFACTS / "prepared"], config, settings.load)
+    watched = unchanged(Path(__file__), INPUTS, config, settings.load)
     with replacing(ARTIFACTS) as new, watched:
         backtest(ARTIFACTS / "prepared", new, config, execution, _run_stages)
 

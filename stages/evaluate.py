@@ -39,6 +39,8 @@ from stages.lib.report import write_report
 from stages.lib.sources import unchanged
 from stages.lib.tables import list_curves, list_metrics, list_models
 
+INPUTS = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES)]
+
 
 def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
     """Measure the ensembles and the baselines on the test purchases.
@@ -149,8 +151,7 @@ def _read_losses(path: Path, ensemble: str) -> dict[str, dict[str, list[float]]]
 def main() -> None:
     """Run the stage."""
     numerics.fix_environment({"fp32"})
-    inputs = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES)]
-    with replacing(ARTIFACTS) as new, unchanged(Path(__file__), inputs):
+    with replacing(ARTIFACTS) as new, unchanged(Path(__file__), INPUTS):
         evaluate(ARTIFACTS / "prepared", ARTIFACTS, new)
 
 

@@ -32,6 +32,7 @@ from stages.lib.outputs import replacing
 from stages.lib.prepared import SummaryFile, read_prepared
 from stages.lib.sources import unchanged
 
+INPUTS = [ARTIFACTS / name for name in ("prepared", "sequences/lengths.json", *ENSEMBLES)]
 MARKOV_ORDER = 8
 
 
@@ -161,8 +162,7 @@ def _measure_counting(returned: np.ndarray, val_rows: np.ndarray) -> dict[str, d
 
 def main() -> None:
     """Run the stage."""
-    inputs = [ARTIFACTS / name for name in ("prepared", "sequences/lengths.json", *ENSEMBLES)]
-    with replacing(ARTIFACTS) as new, unchanged(Path(__file__), inputs):
+    with replacing(ARTIFACTS) as new, unchanged(Path(__file__), INPUTS):
         meta(ARTIFACTS / "prepared", ARTIFACTS / "sequences", ARTIFACTS, new)
 
 

@@ -23,6 +23,9 @@ from stages.lib.outputs import replacing
 from stages.lib.purchases import read_purchases
 from stages.lib.sources import unchanged
 
+# And the CSV that the settings name.
+INPUTS: list[Path] = []
+
 
 def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) -> None:
     """Read purchases, split them, scale them with what the training rows show.
@@ -85,7 +88,7 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().prepare
-    watched = unchanged(Path(__file__), [Path(config.data_path)], config, lambda: settings.load().prepare)
+    watched = unchanged(Path(__file__), [*INPUTS, Path(config.data_path)], config, lambda: settings.load().prepare)
     with replacing(ARTIFACTS) as new, watched:
         prepare(Path(config.data_path), new / "prepared", config)
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from stages.lib.differences import Difference, compare_outputs
@@ -18,14 +19,22 @@ from stages.lib.errors import BoomerangError, SettingsError, exit_on_error
 from stages.lib.files import write_json
 from stages.lib.layout import REQUIREMENTS_FILE
 from stages.lib.machine import MACHINE_FILE, RecordedMachine, compare_machines, read_record, this_machine
-from stages.lib.pipeline import compare_locks, outputs_digest, read_definition, read_lock, tool_environment
+from stages.lib.pipeline import (
+    changed_inputs,
+    compare_locks,
+    outputs_digest,
+    read_definition,
+    read_lock,
+    tool_environment,
+)
+from stages.lib.processes import die_with_parent
 from stages.lib.sources import ROOT
 
 LOCK = "dvc.lock"
 # Of the caller's environment, what would lead git and DVC elsewhere.
 NOT_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE")
 # A day of local time apart at any moment, with other hash seeds, workers, locales and user names: what depends on one
-# of them differs. The clock is not set: a date in UTC shows only when a day ends between the runs.
+# of them differs. The clock too, where there is `faketime` (apt-get install faketime) to set it.
 SURROUNDINGS = (
     {"TZ": "Etc/GMT+12", "PYTHONHASHSEED": "1", "BOOMERANG_JOBS": "1", "LC_ALL": "C", "LOGNAME": "one", "USER": "one"},
     {
@@ -45,8 +54,17 @@ def clone(folder: Path, cache_dir: Path) -> None:
     _run(["dvc", "config", "--local", "cache.dir", str(cache_dir)], folder)
 
 
-def rerun(folder: Path, surroundings: dict[str, str]) -> None:
+def rerun(folder: Path, surroundings: dict[str, str], clock: str | None = None) -> None:
     """Run the pipeline of HEAD in `folder`, with an empty cache, without a member store.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made.
+    surroundings : dict of str to str
+        Environment variables.
+    clock : str, optional
+        How far the clock is set forward, as `faketime` writes it, where that is installed.
 
     Raises
     ------
@@ -59,8 +77,11 @@ def rerun(folder: Path, surroundings: dict[str, str]) -> None:
     for path in {path for stage in lock.values() for path in stage.deps} - made:
         if not (folder / path).exists():
             _copy_input(path, folder)
+    command = ["dvc", "repro", "--force", "--no-run-cache"]
+    if clock and shutil.which("faketime"):
+        command = ["faketime", "-f", clock, *command]
     # Without --force an output that equals one of an earlier stage would be taken from the cache.
-    _run(["dvc", "repro", "--force", "--no-run-cache"], folder, {"BOOMERANG_NO_STORE": "true", **surroundings})
+    _run(command, folder, {"BOOMERANG_NO_STORE": "true", "FAKETIME_DONT_FAKE_MONOTONIC": "1", **surroundings})
 
 
 def _copy_input(path: str, folder: Path) -> None:
@@ -78,7 +99,10 @@ def _copy_input(path: str, folder: Path) -> None:
 def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
     inherited = {name: value for name, value in tool_environment().items() if name not in NOT_INHERITED}
     # Results alone go to stdout.
-    done = subprocess.run(command, cwd=folder, env=inherited | (environment or {}), stdout=sys.stderr)
+    # Killed with -9, this process would leave it running.
+    end_with_us = partial(die_with_parent, os.getpid())
+    variables = inherited | (environment or {})
+    done = subprocess.run(command, cwd=folder, env=variables, stdout=sys.stderr, preexec_fn=end_with_us)
     if done.returncode != 0:
         raise BoomerangError(f"`{' '.join(command[:2])}` failed in a clean clone of HEAD, for the reason above")
 
@@ -106,7 +130,7 @@ def reproduce(n_runs: int, tolerance: float | None) -> bool:
         one, other = Path(temporary, "one"), Path(temporary, "other")
         rerun(other, SURROUNDINGS[1])
         if n_runs == 2:
-            rerun(one, SURROUNDINGS[0])
+            rerun(one, SURROUNDINGS[0], clock="+500d")
         else:
             clone(one, (ROOT / _printed("dvc", "cache", "dir").strip()).resolve())
         return _compare(one, other, tolerance, with_lock=n_runs == 1)
@@ -117,6 +141,8 @@ def _compare(one: Path, other: Path, tolerance: float | None, with_lock: bool) -
     rows = compare_locks(list(read_definition(one / "dvc.yaml")), read_lock(one / LOCK), read_lock(other / LOCK))
     for stage, path, verdict in rows:
         print(f"{stage:<14} {path:<32} {verdict}")
+    for path in changed_inputs(read_lock(one / LOCK), read_lock(other / LOCK)):
+        print(f"{path} is not what {LOCK} records: it was computed from another", file=sys.stderr)
     differing = [row for row in rows if row[2] != "same"]
     if not differing:
         if (one / LOCK).read_bytes() != (other / LOCK).read_bytes():

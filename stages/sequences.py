@@ -24,6 +24,8 @@ from stages.lib.sources import unchanged
 from stages.lib.split import fewest_rows
 from stages.lib.windows import cut_windows, length_ladder, usable_lengths
 
+INPUTS = [ARTIFACTS / "prepared"]
+
 
 def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSettings) -> None:
     """Cut the windows of every ensemble and of every length that the data can carry.
@@ -71,7 +73,7 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().sequences
-    watched = unchanged(Path(__file__), [ARTIFACTS / "prepared"], config, lambda: settings.load().sequences)
+    watched = unchanged(Path(__file__), INPUTS, config, lambda: settings.load().sequences)
     with replacing(ARTIFACTS) as new, watched:
         sequences(ARTIFACTS / "prepared", new / "sequences", config)
 

@@ -9,6 +9,7 @@ if __name__ == "__main__":
 
     begin()
 
+import argparse
 import json
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from stages.lib.metadata import Metadata
 from stages.lib.pipeline import (
     LockedStage,
     check_deps,
+    check_inputs,
     check_lock,
     check_params,
     check_recorded,
@@ -65,13 +67,18 @@ def uncommitted_files(lock: dict[str, LockedStage]) -> list[str]:
     made = {path for stage in lock.values() for path in stage.outs}
     inputs = {path for stage in lock.values() for path in stage.deps} - made
     files = sorted({"dvc.yaml", "dvc.lock", "params.yaml", MACHINE_FILE} | inputs)
-    tracked = set(_printed("git", "ls-files", "-z", "--", *files).split("\0"))
+    tracked = set(_printed("git", "ls-files", "-z").split("\0"))
     changed = {line[3:] for line in _printed("git", "status", "--porcelain", "-z", "--", *files).split("\0")}
     return [
         f"{path} is not in git" if path not in tracked else f"{path} is not committed as it is here"
         for path in files
-        if (path not in tracked and not Path(ROOT, f"{path}.dvc").exists()) or (path in tracked and path in changed)
+        if (path in changed if path in tracked else not _is_in_dvc(path, tracked))
     ]
+
+
+def _is_in_dvc(path: str, tracked: set[str]) -> bool:
+    """Whether DVC tracks a file, or a folder that it lies in, by a `.dvc` file that git tracks."""
+    return any(f"{above.as_posix()}.dvc" in tracked for above in (Path(path), *Path(path).parents))
 
 
 def check_machine(lock: dict[str, LockedStage]) -> list[str]:
@@ -123,7 +130,7 @@ def find_faults() -> list[str]:
     params = read_yaml(ROOT / "params.yaml")[0]
     lines = stale_stages(lock) + check_lock(lock)
     for name, stage in stages.items():
-        lines += check_deps(name, stage) + check_params(name, stage, params)
+        lines += check_deps(name, stage) + check_inputs(name, stage) + check_params(name, stage, params)
         lines += check_recorded(name, stage, params, lock)
     lines += uncommitted_files(lock) + check_machine(lock) + check_installed(ROOT / "requirements.txt")
     if any((ROOT / ARTIFACTS / name).exists() for name in OUTPUT_FOLDERS):
@@ -138,6 +145,7 @@ def find_faults() -> list[str]:
 
 def main() -> None:
     """Print what is not up to date."""
+    argparse.ArgumentParser(prog="python -m stages.status", description=__doc__, allow_abbrev=False).parse_args()
     lines = find_faults()
     if lines:
         print("\n".join(lines))

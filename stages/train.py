@@ -25,6 +25,8 @@ from stages.lib.layout import ARTIFACTS, ENSEMBLES, EnsembleLayout, windows_file
 from stages.lib.outputs import replacing
 from stages.lib.sources import unchanged
 
+INPUTS = [ARTIFACTS / "sequences" / "{ensemble}"]
+
 
 def train(
     ensemble: str,
@@ -121,7 +123,7 @@ def main() -> None:
     # An experiment in a folder of its own is told by DVC which repository it was started from: one store serves all.
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
     numerics.fix_environment({config.precision})
-    windows_dir = ARTIFACTS / "sequences" / ensemble
+    (windows_dir,) = (Path(str(path).format(ensemble=ensemble)) for path in INPUTS)
     watched = unchanged(Path(__file__), [windows_dir], config, lambda: settings.load().training(ensemble))
     with replacing(ARTIFACTS) as new, watched:
         train(ensemble, windows_dir, new / ensemble, config, execution)

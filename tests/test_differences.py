@@ -27,7 +27,14 @@ def as_parquet(content):
     ("name", "one", "other", "said"),
     [
         ("m.json", as_json({"a": [1, {"b": 0.5}]}), as_json({"a": [1, {"b": 0.75}]}), "up to 0.25 (a.1.b)"),
-        ("m.json", as_json({"a": {"sha256": "x"}}), as_json({"a": {"sha256": "y"}}), "values are equal"),
+        (
+            "m.json",
+            as_json({"ensembles": {"time": {"members": [{"sha256": "x"}]}}}),
+            as_json({"ensembles": {"time": {"members": [{"sha256": "y"}]}}}),
+            "values are equal",
+        ),
+        ("m.json", as_json({"a": {"sha256": "x"}}), as_json({"a": {"sha256": "y"}}), "a.sha256 differs: x / y"),
+        ("report.html", b"<p>0.1", b"<p>0.2", "values are equal"),
         ("m.json", as_json({"when": "1"}), as_json({"when": "2"}), "when differs: 1 / 2"),
         ("m.json", as_json({"a": 1}), as_json({"b": 1}), "a is only in one; b is only in one"),
         ("m.json", as_json({"a": None}), as_json({"a": 1.0}), "a differs: None / 1.0"),
@@ -42,6 +49,12 @@ def as_parquet(content):
         ("m.json", as_json({"a": True}), as_json({"a": 1}), "a differs: True / 1"),
         ("m.json", as_json({"a": {}}), as_json({"a": []}), "a has the shape () / (0,)"),
         ("w.pth", as_torch({"w": torch.ones(1, dtype=torch.bfloat16)}), as_torch({"w": torch.zeros(1)}), "up to 1 (w)"),
+        (
+            "w.pth",
+            as_torch({"w": torch.ones(1)}),
+            as_torch({"w": torch.ones(1, dtype=torch.float64)}),
+            "w dtype differs: torch.float32 / torch.float64",
+        ),
         ("x.bin", b"1", b"2", "content differs: b'1' / b'2'"),
     ],
     # torch's bytes differ from one collection to the next.

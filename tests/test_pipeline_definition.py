@@ -6,11 +6,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.lib import pipeline
+from stages.lib import pipeline, sources
 from stages.lib.errors import SettingsError
 from stages.lib.pipeline import (
     LockedStage,
+    changed_inputs,
     check_deps,
+    check_inputs,
     check_lock,
     check_params,
     check_recorded,
@@ -44,17 +46,27 @@ def test_each_single_name_that_is_left_out_is_missed(name, stage):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_dependency_that_is_taken_out_is_missed(name):
-    lock = read_lock(ROOT / "dvc.lock")
-    assert check_recorded(name, STAGES[name], PARAMS, lock) == []
-    for left_out in (dep for dep in STAGES[name]["deps"] if not dep.startswith("stages/")):
+def test_an_artifact_that_is_left_out_is_missed_whatever_the_lock_says(name):
+    assert check_inputs(name, STAGES[name]) == []
+    for left_out in (dep for dep in STAGES[name]["deps"] if dep.startswith("artifacts/")):
         changed = copy.deepcopy(STAGES[name])
         changed["deps"].remove(left_out)
-        assert (
-            check_deps(name, changed)
-            + check_params(name, changed, PARAMS)
-            + check_recorded(name, changed, PARAMS, lock)
-        )
+        assert check_inputs(name, changed) == [f"{name}: reads {left_out}, which is not in its deps"]
+    changed = copy.deepcopy(STAGES[name])
+    changed["deps"].append("artifacts/other")
+    assert check_inputs(name, changed) == [f"{name}: has artifacts/other in its deps and does not read it"]
+
+
+def test_what_the_lock_records_and_dvc_yaml_does_not_is_named_once():
+    lock = read_lock(ROOT / "dvc.lock")
+    stage = copy.deepcopy(STAGES["meta"])
+    assert check_recorded("meta", stage, PARAMS, lock) == []
+    stage["deps"].remove("artifacts/time")
+    stage["deps"].remove("stages/lib/lstm.py")
+    # What it imports is named as an import.
+    assert check_recorded("meta", stage, PARAMS, lock) == [
+        "meta: dvc.lock records artifacts/time, which dvc.yaml does not name"
+    ]
 
 
 def test_a_name_too_much_is_found():
@@ -71,14 +83,23 @@ def test_a_path_that_comes_from_the_settings_needs_its_dependency():
     assert check_params("prepare", stage, PARAMS) == ["prepare: reads prepare.data_path, which is not in its params"]
 
 
+IMPORT = "from stages.lib import settings\n"
+
+
 @pytest.mark.parametrize(
     ("code", "read"),
     [
-        ("settings.load().prepare.val_split", {"prepare.val_split"}),
-        ("x = settings.load(path).sequences; x.max_seq_cap", {"sequences.seq_lengths", "sequences.max_seq_cap"}),
-        ("x = settings.load()", set(setting_names(PARAMS))),
+        (f"{IMPORT}settings.load().prepare.val_split", {"prepare.val_split"}),
+        (f"{IMPORT}x = settings.load(p).sequences", {"sequences.seq_lengths", "sequences.max_seq_cap"}),
+        (f"{IMPORT}x = settings.load()", set(setting_names(PARAMS))),
+        ("from stages.lib import settings as s\ns.load().prepare.val_split", {"prepare.val_split"}),
+        ("from stages.lib.settings import load\nload().prepare.val_split", {"prepare.val_split"}),
+        ("from stages.lib.settings import load as l\nl().prepare.val_split", {"prepare.val_split"}),
+        ("import stages.lib.settings\nstages.lib.settings.load().prepare.val_split", {"prepare.val_split"}),
+        ("from stages.lib.yaml_file import read_yaml\nread_yaml(p)", set(setting_names(PARAMS))),
+        ("from stages import y", {"prepare.test_split"}),
         (
-            "def f():\n    return settings.load().training(ensemble).lr",
+            f"{IMPORT}def f():\n    return settings.load().training(ensemble).lr",
             {f"{section}.{key}" for section in ("train", "train_time") for key in PARAMS["train"]},
         ),
         ("x.load().prepare", set()),
@@ -87,15 +108,32 @@ def test_a_path_that_comes_from_the_settings_needs_its_dependency():
 def test_what_a_module_reads_is_found_in_its_code(tmp_path, monkeypatch, code, read):
     monkeypatch.setattr(pipeline, "ROOT", tmp_path)
     (tmp_path / "stages").mkdir()
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
     (tmp_path / "stages" / "x.py").write_text(code)
+    # What a module reads that the stage imports, the stage reads.
+    (tmp_path / "stages" / "y.py").write_text(f"{IMPORT}settings.load().prepare.test_split")
     found = check_params("x", {"cmd": "python -m stages.x time", "deps": []}, PARAMS)
     names = {line.removeprefix("x: reads ").removesuffix(", which is not in its params") for line in found}
     assert names == read
 
 
-def test_a_stage_that_runs_no_module_of_ours_is_passed_over():
-    stage = {"cmd": "cp a b", "deps": ["a"], "params": ["train.lr"]}
-    assert check_deps("copy", stage) + check_params("copy", stage, PARAMS) == []
+@pytest.mark.parametrize("cmd", [{"cmd": "cp a b"}, {"cmd": ["cp a b", "cp b c"]}, {}])
+def test_a_stage_that_runs_no_module_of_ours_is_passed_over(cmd):
+    stage = {**cmd, "deps": ["a"], "params": ["train.lr"]}
+    assert check_deps("copy", stage) + check_inputs("copy", stage) + check_params("copy", stage, PARAMS) == []
+
+
+def test_a_module_among_several_commands_is_found():
+    stage = copy.deepcopy(STAGES["prepare"])
+    stage["cmd"] = ["mkdir -p x", stage["cmd"]]
+    stage["deps"].remove("stages/lib/files.py")
+    assert check_deps("prepare", stage) == ["prepare: imports stages/lib/files.py, which is not in its deps"]
+
+
+def test_inputs_that_no_stage_makes_and_two_locks_have_otherwise_are_named():
+    one = {"a": LockedStage({"in": "1", "same": "1"}, {"out": "2"}), "b": LockedStage({"out": "2"}, {})}
+    other = {"a": LockedStage({"in": "9", "same": "1"}, {"out": "3"}), "b": LockedStage({"out": "3"}, {})}
+    assert changed_inputs(one, other) == ["in"]
 
 
 def test_a_lock_that_is_stale_within_itself_is_found():

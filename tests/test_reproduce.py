@@ -2,10 +2,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 import yaml
-from conftest import ROOT, commit, run
+from conftest import ROOT, commit, is_running, run, wait_until_ended
 
 from stages.reproduce import build_parser
 
@@ -60,6 +62,39 @@ def test_what_does_not_repeat_is_caught_by_two_runs_and_named(tmp_path):
     ]
     assert "second differs first\n  second.json: when differs: " in printed
     assert "third.json: numbers differ by up to" in printed
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime: apt-get install faketime")
+def test_the_clock_is_set_for_one_of_two_runs(tmp_path):
+    planted = "content['when'] = str(datetime.datetime.now(datetime.UTC).date())"
+    code, printed, _ = reproduce(make_pipeline(tmp_path, planted), "--runs", "2")
+    assert code == 1
+    assert "second differs first\n  second.json: when differs: " in printed
+
+
+def words(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended
+        return []
+
+
+def test_killed_it_takes_its_run_along(tmp_path):
+    folder = make_pipeline(tmp_path, "if 'HOLD' in os.environ: import time; time.sleep(600)")
+    command = [sys.executable, "-m", "stages.reproduce"]
+    with subprocess.Popen(command, cwd=folder, env=os.environ | {"HOLD": "1"}, stderr=subprocess.DEVNULL) as ours:
+        deadline = time.monotonic() + 60
+        below = {}
+        while not any("second.py" in command for command in below.values()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            below = {process: words(process) for process in psutil.Process(ours.pid).children(recursive=True)}
+        ours.kill()
+    runs = [process for process, command in below.items() if "repro" in command]
+    assert runs
+    wait_until_ended(runs)
+    # These stages do not ask to end with DVC, as ours do.
+    for process in filter(is_running, below):
+        process.kill()
 
 
 def test_a_shift_is_measured_and_accepted_within_the_tolerance_alone(tmp_path):
@@ -136,6 +171,15 @@ def test_data_that_is_not_in_git_comes_along_from_the_repository_alone(tmp_path)
         found = reproduce(folder)
         assert found[0] == code
         assert said in found[2]
+    # Another file now lies where the committed lock's was.
+    stages["stages"]["second"]["deps"] = ["second.py", "first.json", "data/own.csv"]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    run(folder, "dvc", "repro", "-q")
+    commit(folder)
+    (folder / "data" / "own.csv").write_text("2")
+    code, _, said = reproduce(folder)
+    assert code == 1
+    assert "data/own.csv is not what dvc.lock records: it was computed from another" in said
 
 
 # NumPy and OpenBLAS without what only some CPUs have; torch is limited by the pipeline itself.

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import clone_with_outputs, commit, run
+from conftest import ROOT, clone_with_outputs, commit, run
 
 from stages import status
 from stages.lib.layout import OUTPUT_FOLDERS
@@ -64,6 +64,20 @@ def test_data_that_is_not_in_git_is_named(finished, tmp_path):
     commit_without_data = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "no data")
     run(clone, *commit_without_data)
     assert run_status(clone)[:2] == (1, ["data/purchases.csv is not in git"])
+
+
+@pytest.mark.parametrize(
+    ("tracked", "said"),
+    [({"data.dvc"}, True), ({"data/a.csv.dvc"}, True), (set(), False), ({"data"}, False), ({"other.dvc"}, False)],
+)
+def test_data_is_in_dvc_where_git_tracks_its_dvc_file_or_that_of_a_folder_above(tracked, said):
+    assert status._is_in_dvc("data/a.csv", tracked) is said
+
+
+def test_help_is_given_and_nothing_else():
+    done = subprocess.run([sys.executable, "-m", "stages.status", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Exit code 1 when it is not" in done.stdout
 
 
 def test_every_file_of_a_finished_run_is_expected(trained):

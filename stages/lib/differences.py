@@ -1,6 +1,7 @@
 """How far two versions of an output are apart: weights, figures, tables."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from stages.lib.layout import PAGES
+
+# In models_meta.json.
+MEMBER_HASH = re.compile(r"ensembles\.\w+\.members\.\d+\.sha256")
 
 
 @dataclass
@@ -60,7 +66,7 @@ def compare_files(one: Path, other: Path) -> Difference:
     """What is different between two files of the same name, value by value where they can be read.
 
     Read are JSON, CSV, parquet and files of torch. The SHA-256 of a member in JSON is passed over: it differs where the
-    member does, which is compared itself.
+    member does, which is compared itself. So are pages that are made from `evaluation.json`, which is compared itself.
     """
     try:
         here, there = _values(one), _values(other)
@@ -94,8 +100,10 @@ def _compare_values(name: str, here: Any, there: Any, found: Difference) -> None
 
 def _values(path: Path) -> dict[str, Any]:
     """The values in a file by their names."""
+    if path.name in PAGES:
+        return {}
     if path.suffix == ".json":
-        return {name: value for name, value in _leaves(json.loads(path.read_text())) if not name.endswith("sha256")}
+        return {name: value for name, value in _leaves(json.loads(path.read_text())) if not MEMBER_HASH.fullmatch(name)}
     if path.suffix in (".csv", ".parquet"):
         table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
         return {name: table[name].to_numpy() for name in table.columns}
@@ -104,8 +112,9 @@ def _values(path: Path) -> dict[str, Any]:
         import torch
 
         found = dict(_leaves(torch.load(path, weights_only=True, map_location="cpu")))
+        dtypes = {f"{name} dtype": str(value.dtype) for name, value in found.items() if isinstance(value, torch.Tensor)}
         # NumPy knows no bfloat16.
-        return {
+        return dtypes | {
             name: value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
             for name, value in found.items()
         }

@@ -76,6 +76,8 @@ EVALUATION_FILES = (
     *("evaluation.json", "leaderboard.csv", "metrics.json", "report.html"),
     *(f"{plot}_{question}.csv" for question in QUESTIONS for plot in PLOTS),
 )
+# Made from evaluation.json, for people.
+PAGES = ("report.html", CARD_FILE)
 
 
 def windows_file(seq_length: int) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.lib import layout
 from stages.lib.errors import SettingsError
 from stages.lib.layout import REQUIREMENTS_FILE
 from stages.lib.sources import PACKAGE, ROOT, import_closure
@@ -92,6 +93,15 @@ def compare_locks(
     return rows
 
 
+def changed_inputs(one: dict[str, LockedStage], other: dict[str, LockedStage]) -> list[str]:
+    """What no stage makes and two locks record in different versions."""
+    here, there = (
+        {path: found for stage in lock.values() for path, found in stage.deps.items()} for lock in (one, other)
+    )
+    made = {path for stage in one.values() for path in stage.outs}
+    return sorted(path for path in here.keys() & there.keys() - made if here[path] != there[path])
+
+
 def check_lock(lock: dict[str, LockedStage]) -> list[str]:
     """A line for each output that a later stage depends on in another version."""
     made = {path: (name, found) for name, stage in lock.items() for path, found in stage.outs.items()}
@@ -119,6 +129,31 @@ def check_deps(name: str, stage: dict[str, Any]) -> list[str]:
     return lines if REQUIREMENTS_FILE in deps else [*lines, f"{name}: {REQUIREMENTS_FILE} is not in its deps"]
 
 
+def check_inputs(name: str, stage: dict[str, Any]) -> list[str]:
+    """A line for each artifact that a stage's `INPUTS` name and its `deps` lack, or the other way round.
+
+    `INPUTS` is a list of paths at the top of the stage's module, made of what `layout` holds; the stage itself watches
+    them while it runs. `{ensemble}` in one stands for the last word of its command.
+    """
+    module_file = _module_file(stage)
+    if module_file is None:
+        return []
+    read = {str(path).format(ensemble=_words(stage)[-1]) for path in _declared_inputs(module_file)}
+    others = (f"{PACKAGE}/", REQUIREMENTS_FILE, "${")
+    listed = {dep for dep in stage.get("deps", []) if not dep.startswith(others)}
+    lines = [f"{name}: reads {path}, which is not in its deps" for path in sorted(read - listed)]
+    return lines + [f"{name}: has {path} in its deps and does not read it" for path in sorted(listed - read)]
+
+
+def _declared_inputs(module_file: Path) -> list[Path]:
+    for node in ast.parse(module_file.read_bytes()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if [ast.unparse(target) for target in targets if target] == ["INPUTS"]:
+            # Importing the stage would import torch with it.
+            return eval(compile(ast.Expression(node.value), str(module_file), "eval"), vars(layout).copy())
+    return []
+
+
 def check_recorded(name: str, stage: dict[str, Any], params: dict[str, Any], lock: dict[str, LockedStage]) -> list[str]:
     """A line for each dependency or output that `dvc.lock` records and `dvc.yaml` does not name any more."""
     recorded = lock.get(name, LockedStage({}, {}))
@@ -126,7 +161,10 @@ def check_recorded(name: str, stage: dict[str, Any], params: dict[str, Any], loc
     named = {
         _TEMPLATE.sub(lambda found: str(_look_up(params, found[1])), path) for path in stage.get("deps", []) + outs
     }
-    gone = sorted((recorded.deps.keys() | recorded.outs.keys()) - named)
+    # A module of ours is named by `check_deps`, if it is needed.
+    module_file = _module_file(stage)
+    ours = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file)} if module_file else set()
+    gone = sorted((recorded.deps.keys() | recorded.outs.keys()) - named - ours)
     return [f"{name}: dvc.lock records {path}, which dvc.yaml does not name" for path in gone]
 
 
@@ -155,32 +193,68 @@ def check_params(name: str, stage: dict[str, Any], params: dict[str, Any]) -> li
     if module_file is None:
         return []
     in_deps = set(_TEMPLATE.findall(" ".join(stage.get("deps", []))))
-    settings_read = _settings_read(module_file, stage["cmd"].split()[-1])
+    settings_read = set().union(*(_settings_read(path, _words(stage)[-1]) for path in _python(module_file)))
     read, listed = (_select(setting_names(params), chosen) for chosen in (settings_read, stage.get("params", [])))
     missing = [f"{name}: reads {leaf}, which is not in its params" for leaf in sorted(read - in_deps - listed)]
     return missing + [f"{name}: has {leaf} in its params and does not read it" for leaf in sorted(listed - read)]
 
 
+def _words(stage: dict[str, Any]) -> list[str]:
+    """The words of a stage's command, of the last of several; none where it has no command of its own."""
+    command = stage.get("cmd", [])
+    return (command if isinstance(command, str) else " ".join(command[-1:])).split()
+
+
 def _module_file(stage: dict[str, Any]) -> Path | None:
     """The file of the module that a stage runs; None where it runs something else."""
-    words = stage["cmd"].split()
+    words = _words(stage)
     if "-m" not in words[:-1]:
         return None
     path = ROOT.joinpath(*words[words.index("-m") + 1].split(".")).with_suffix(".py")
     return path if path.exists() else None
 
 
+def _python(module_file: Path) -> list[Path]:
+    """The module and those of ours that it imports, but the one that reads `params.yaml` for them all."""
+    return [path for path in import_closure(module_file) if path.suffix == ".py" and path.name != "settings.py"]
+
+
 def _settings_read(module_file: Path, ensemble: str) -> set[str]:
-    """Settings, or sections of them, that a module takes from `settings.load()`: all where it keeps the whole."""
+    """Settings, or sections of them, that a module takes from `settings.load()`: all where it keeps the whole.
+
+    A module that reads YAML itself is taken to read all.
+    """
     tree = ast.parse(module_file.read_bytes())
+    loaders = _names_bound_to(tree, "stages.lib.settings", "load")
+    readers = _names_bound_to(tree, "stages.lib.yaml_file", "read_yaml")
     attributes = {id(node.value): node for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings.load":
+        called = ast.unparse(node.func) if isinstance(node, ast.Call) else None
+        if called in loaders:
             names, outer = [], node
             while outer := attributes.get(id(outer)):
                 names.append(outer.attr)
             found |= {"train", f"train_{ensemble}"} if names[:1] == ["training"] else {".".join(names)}
+        elif called in readers:
+            found.add("")
+    return found
+
+
+def _names_bound_to(tree: ast.Module, module: str, function: str) -> set[str]:
+    """How a module writes a function of another: `settings.load`, or by another name that an import gives it."""
+    package, _, name = module.rpartition(".")
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {f"{alias.asname or alias.name}.{function}" for alias in node.names if alias.name == module}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                bound = alias.asname or alias.name
+                if (node.module, alias.name) == (module, function):
+                    found.add(bound)
+                elif alias.name == name and (node.module == package or node.level):
+                    found.add(f"{bound}.{function}")
     return found
 
 
