@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from stages.lib.ensemble import Predictor
     from stages.lib.metadata import Metadata
 
+# Flags that say what to predict, and by default are not given.
+PREDICTING = ("next_datetime", "next_number", "ensemble", "threshold", "cost_missed", "cost_needless", "weights")
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -98,6 +101,13 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
         raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
     if flags.output is not None and flags.csv is None:
         raise SettingsError("--output goes with --csv")
+    if flags.csv is not None and flags.next == "no":
+        raise SettingsError("--next goes with a prediction of one purchase; --csv scores the probability of yes")
+    if flags.describe:
+        given = [name for name in PREDICTING if getattr(flags, name) is not None]
+        if given:
+            raise SettingsError(f"--describe predicts nothing: --{given[0]} does not go with it")
+        return []
     asked = [*ensembles_asked("next"), COMBINATION]
     if flags.csv is not None:
         default, able = "all", [*asked, *ensembles_asked("made")]
@@ -138,7 +148,7 @@ def choose_threshold(flags: argparse.Namespace) -> float | None:
 
 def predict(flags: argparse.Namespace) -> None:
     """Print, or write, what the flags ask for."""
-    names = [] if flags.describe and flags.next_number is None else choose_names(flags)
+    names = choose_names(flags)
     threshold = choose_threshold(flags)
     numerics.fix_environment({"fp32"})
     # Imported here because torch reads its instruction limits from the environment when it is imported.
@@ -198,9 +208,12 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
     from stages.lib.purchases import read_purchases
     from stages.lib.scoring import CHUNK, score_rows, to_csv, to_json
 
-    output = flags.output
-    if output is not None and output.exists() and (not output.is_file() or output.samefile(flags.csv)):
-        raise SettingsError(f"--output must be a new file or one to replace, not the one that is read (found {output})")
+    # A link stays one: what it leads to is written.
+    output = flags.output and flags.output.resolve()
+    if output is not None and output.exists() and not output.is_file():
+        raise SettingsError(f"--output must be a new file or one to replace (found {flags.output}, which is no file)")
+    if output is not None and output == flags.csv.resolve():
+        raise SettingsError(f"--output must not be the file that is read (found {flags.output})")
     purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
     for note in purchases.notes:
         print(f"{flags.csv}: {note}", file=sys.stderr)

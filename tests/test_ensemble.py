@@ -179,6 +179,7 @@ def test_a_history_of_purchases_predicts_as_its_scaled_features_do(predictor, pr
         ({"datetime": pd.Timestamp("2030-01-01")}, None, None, DataError, "none before the one above it"),
         ({}, ("1999-01-01", 1), None, DataError, "none before the one above it"),
         ({}, ("2030-01-01", np.inf), None, DataError, "number must be finite"),
+        ({}, ("2030-01-01T00:00Z", 1), None, DataError, "the datetime must be naive local time"),
     ],
 )
 def test_what_is_no_history_is_refused(predictor, prepared, change, made, name, error, message):
@@ -187,6 +188,11 @@ def test_what_is_no_history_is_refused(predictor, prepared, change, made, name, 
         raw.loc[raw.index[-3], column] = value
     with pytest.raises(error, match=message):
         predictor.predict_proba(raw, made, name)
+
+
+def test_a_column_that_is_missing_is_named(predictor, prepared):
+    with pytest.raises(DataError, match="found none named number"):
+        predictor.predict_proba(prepared[["datetime", "returned"]])
 
 
 def test_labels_alone_are_for_the_simple_ensemble(predictor):

@@ -116,3 +116,15 @@ def test_foreign_scaling_is_refused(change, message):
     scaler = Scaler.fit(table(("2023-01-01", 1), ("2024-03-05 14:00", 2)), "asinh")
     with pytest.raises(ValidationError, match=message):
         Scaler.model_validate(scaler.as_dict() | change)
+
+
+def test_the_calendar_is_that_of_pandas_at_every_edge():
+    texts = (
+        *("1600-02-29 23:59:59.999999", "1969-12-31 23:00", "1970-01-01", "1999-12-31 12:00", "2000-02-29 05:06:07"),
+        *("2024-02-29", "2024-03-01 23:59:59", "2100-02-28 00:00:00.000001", "2101-01-01 01:00"),
+    )
+    times = pd.to_datetime(list(texts), format="ISO8601").astype("datetime64[us]")
+    table = pd.DataFrame({"datetime": times, "number": 1.0})
+    clock = table["datetime"].dt
+    expected = np.column_stack([clock.year, clock.month, clock.day, clock.hour, clock.dayofweek])
+    np.testing.assert_array_equal(raw_features(table, "none")[:, :5], expected)

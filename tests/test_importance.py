@@ -55,3 +55,11 @@ def test_many_purchases_are_sampled(predictor, prepared, monkeypatch):
     monkeypatch.setattr(importance, "MIN_ROWS", 10)
     monkeypatch.setattr(importance, "MAX_STEPS", 1)
     assert permutation_importance(predictor, "simple", prepared, 100, 0)[2] == 10
+
+
+def test_long_pasts_are_looked_at_more_coarsely_the_further_back():
+    assert importance._choose_lags(1, 24) == list(range(1, 25))
+    lags = importance._choose_lags(0, 10_000)
+    assert lags[:4] == [0, 1, 2, 3]
+    assert lags[-1] == 10_000
+    assert len(lags) <= importance.MAX_LAGS + 1

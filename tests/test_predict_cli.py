@@ -135,6 +135,21 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
         (["--history", "yes,no", *MADE], 2, "--history_csv must be given together"),
         (["--describe", "--next_number", "5"], 2, "--history_csv must be given together"),
+        (["--describe", "--ensemble", "all"], 2, "--describe predicts nothing: --ensemble does not go with it"),
+        (["--describe", "--output", "x"], 2, "--output goes with --csv"),
+        (["--csv", "none.csv"], 3, "none.csv: cannot be read"),
+        (["--csv", "none.csv", "--output", "/dev/null"], 2, "/dev/null, which is no file"),
+        (["--csv", "none.csv", "--output", "./none.csv"], 2, "must not be the file that is read"),
+        (["--csv", "none.csv", "--next", "no"], 2, "--csv scores the probability of yes"),
+        (["--csv", "none.csv", "--weights", "1,1"], 2, "--weights goes with one prediction"),
+        (["--history", "yes,no", "--ensemble", "time"], 2, "predicts from what is given: simple (found time)"),
+        (["--history", "yes,no", "--threshold", "2"], 2, "--threshold must be a probability from 0 to 1 (found 2.0)"),
+        (["--history", "yes,no", "--cost_missed", "2"], 2, "must be given together, and without --threshold"),
+        (
+            ["--history", "yes,no", "--cost_missed", "1", "--cost_needless", "-1"],
+            2,
+            "cost_needless must be 0 or a finite number above (found -1.0)",
+        ),
         ([], 2, "one of the arguments --history --history_csv --csv --describe is required"),
         (["--history", "yes,no", "--artifacts_dir", "nowhere"], 4, "nowhere/models_meta.json does not exist"),
     ],
@@ -214,3 +229,33 @@ def test_a_full_disk_behind_stdout_is_an_error_in_one_line():
     with FULL.open("wb") as full:
         found = help_into(full)
     assert (found.returncode, found.stderr) == (1, "error: [Errno 28] No space left on device\n")
+
+
+def test_all_that_can_predict_do_and_decide(trained, capsys, tmp_path):
+    common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained]
+    found = json.loads(run(capsys, *common, "--ensemble", "all", "--threshold", "0.3", "--json").out)["predictions"]
+    assert [prediction["ensemble"] for prediction in found] == ["time", "simple", "combination"]
+    assert all(prediction["act"] == (prediction["probability"] >= 0.3) for prediction in found)
+    assert len(found[2]["members"]) == 4
+    out = run(capsys, *common, "--ensemble", "combination", "--cost_missed", "0", "--cost_needless", "1").out
+    assert "combination, 60 past purchases" in out
+    assert "let be: a return is below the threshold 1.000" in out
+    assert "time    L=2" in out
+
+
+def test_a_link_to_the_output_stays_one(trained, capsys, tmp_path):
+    path, target, link = write_purchases(tmp_path / "a.csv", 5), tmp_path / "scores.csv", tmp_path / "link"
+    link.symlink_to(target)
+    run(capsys, "--csv", path, "--output", link, "--artifacts_dir", trained)
+    assert link.is_symlink()
+    assert len(target.read_text().splitlines()) == 6
+
+
+def test_scores_go_to_stdout_as_to_a_file(trained, capfdbinary, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 5)
+    predict.main(["--csv", str(path), "--artifacts_dir", str(trained), "--ensemble", "simple"])
+    printed = capfdbinary.readouterr().out
+    predict.main(
+        ["--csv", str(path), "--artifacts_dir", str(trained), "--ensemble", "simple", "--output", str(tmp_path / "o")]
+    )
+    assert (tmp_path / "o").read_bytes() == printed

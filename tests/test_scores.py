@@ -14,7 +14,7 @@ def test_log_losses_are_of_what_happened():
 
 
 def test_a_wrong_certainty_costs_much_and_not_everything():
-    assert scores.log_losses(np.array([1]), np.array([0.0]))[0] == pytest.approx(34.54, abs=0.01)
+    assert scores.log_losses(np.array([1]), np.array([0.0]))[0] == pytest.approx(16.12, abs=0.01)
 
 
 def test_figures_that_need_both_labels_are_undefined_without():
@@ -24,17 +24,22 @@ def test_figures_that_need_both_labels_are_undefined_without():
 
 
 def test_bins_are_of_about_equal_counts_and_keep_equal_probabilities_together():
-    assert np.bincount(scores.equal_bins(np.arange(100) / 100)).tolist() == [10] * 10
+    assert np.bincount(scores.equal_bins(np.arange(300) / 300)).tolist() == [30] * 10
     assert scores.equal_bins(np.full(50, 0.3)).tolist() == [0] * 50
     bins = scores.equal_bins(np.array([0.1] * 60 + [0.5] * 40))
     assert bins.tolist() == [0] * 60 + [1] * 40
 
 
+@pytest.mark.parametrize(("n_rows", "n_bins"), [(1, 1), (59, 1), (60, 2), (299, 9), (300, 10), (5000, 10)])
+def test_few_rows_get_fewer_bins(n_rows, n_bins):
+    assert len(np.unique(scores.equal_bins(np.arange(n_rows) / n_rows))) == n_bins
+
+
 def test_the_calibration_error_is_the_mean_distance_of_the_bins():
-    probabilities = np.array([0.2] * 10 + [0.6] * 30)
-    targets = np.array([1] * 4 + [0] * 6 + [1] * 15 + [0] * 15)
-    # 0.2 comes true in 4 of 10, 0.6 in 15 of 30: 10 rows are off by 0.2, 30 by 0.1.
-    assert scores.calibration_error(targets, probabilities) == pytest.approx((10 * 0.2 + 30 * 0.1) / 40)
+    probabilities = np.array([0.2] * 30 + [0.6] * 30)
+    targets = np.array([1] * 12 + [0] * 18 + [1] * 15 + [0] * 15)
+    # 0.2 comes true in 12 of 30, 0.6 in 15 of 30: half of the rows are off by 0.2, half by 0.1.
+    assert scores.calibration_error(targets, probabilities) == pytest.approx(0.15)
 
 
 def test_chance_alone_is_exceeded_by_one_calibrated_sample_in_twenty():

@@ -23,6 +23,7 @@ def scored(predictor, path, chunk=50, threshold=None, names=("simple", "context"
 
 def test_the_figures_do_not_depend_on_the_pieces(predictor, tmp_path):
     path = write_purchases(tmp_path / "a.csv", 120)
+    path.write_text(path.read_text().replace(",7\n", ",7.5\n").replace(",8\n", ",1e300\n"))
     whole = scored(predictor, path, 1000)
     assert [len(piece) for piece in whole] == [120]
     for chunk in (1, 7, 50):
@@ -60,22 +61,24 @@ def test_decisions_follow_the_threshold_and_are_left_out_without_a_score(predict
 
 def test_text_that_a_spreadsheet_would_run_is_defused(predictor, tmp_path):
     path = tmp_path / "a.csv"
-    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "safe=1"]
-    lines = [f'2024-01-0{day},no,-{day},"{cell}"' for day, cell in enumerate(cells, start=1)]
+    cells = ["=1+1", "+1+1", "-a", "@SUM(A1)", "\tx", "  =1", "\uff1d1", "safe=1", "-2.5", "+1", " -1e3 "]
+    lines = [f'2024-01-{day:02},no,-{day},"{cell}"' for day, cell in enumerate(cells, start=1)]
     path.write_text("datetime,returned,number,=note\n" + "\n".join(lines) + "\n")
     (table,) = scored(predictor, path)
     read = pd.read_csv(io.BytesIO(to_csv(table, True)), dtype=str)
-    assert read["'=note"].tolist() == [f"'{cell}" for cell in cells[:-1]] + ["safe=1"]
+    assert read["'=note"].tolist() == [f"'{cell}" for cell in cells[:7]] + cells[7:]
     # A negative number is a number.
-    assert read["number"].tolist() == [f"-{day}" for day in range(1, 7)]
+    assert read["number"].tolist() == [f"-{day}" for day in range(1, 12)]
 
 
 def test_columns_whose_names_are_taken_or_missing_get_one(predictor, tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("datetime,returned,number,row,simple,,x\n" + "2024-01-01,no,1,a,b,c,d\n" * 3)
+    header = "datetime,returned,number,row,simple,,Input_x,input_simple,column_6"
+    path.write_text(f"{header}\n" + "2024-01-01,no,1,a,b,c,d,e,f\n" * 3)
     (table,) = scored(predictor, path, names=("simple",))
-    assert list(table)[5:] == ["input_row", "input_simple", "column_6", "x"]
-    assert table.iloc[0, 5:].tolist() == ["a", "b", "c", "d"]
+    names = ["input_row", "input_input_simple", "input_column_6", "Input_x", "input_simple", "column_6"]
+    assert list(table)[5:] == names
+    assert table.iloc[0, 5:].tolist() == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_json_lines_hold_null_where_there_is_no_score(predictor, tmp_path):

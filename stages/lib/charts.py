@@ -11,7 +11,7 @@ BAR_HEIGHT, BAR_LABEL = 20, 110
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one line or row of dots: its name in the legend, x and y, and the class that colours it."""
+    """Points of one line or row of dots: its name in the legend, if any, x and y, and the classes that style it."""
 
     name: str
     x: Sequence[float]
@@ -82,12 +82,13 @@ def line_chart(title: str, x: Axis, y: Axis, series: Sequence[Series], diagonal:
         parts.append(f'<line class="diagonal" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>')
     for one in reversed(series):
         points = [place(across, up) for across, up in zip(one.x, one.y, strict=True)]
-        if not one.dots:
+        # A line of one point would not be seen.
+        if not one.dots and len(points) > 1:
             path = " ".join(",".join(point) for point in points)
             parts.append(f'<polyline class="line {one.style}" points="{path}"/>')
         else:
             parts += [f'<circle class="dot {one.style}" cx="{left}" cy="{top}" r="3.5"/>' for left, top in points]
-    legend = "".join(f'<span class="key {one.style}">{escape(one.name)}</span>' for one in series)
+    legend = "".join(f'<span class="key {one.style}">{escape(one.name)}</span>' for one in series if one.name)
     return _figure(title, HEIGHT, parts, legend)
 
 

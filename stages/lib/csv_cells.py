@@ -74,7 +74,9 @@ def read_cells(path: Path, columns: dict[str, str], notes: list[str], keep_other
     n_leading = text.count("\n", 0, len(text) - len(body))
     check_quotes(path.name, body, n_leading + 1)
     header, n_lines = _read_header(path.name, n_leading + 1, body)
-    header = _check_header(path.name, n_leading + 1, header, body.partition("\n")[0], tuple(columns), notes)
+    header, others = _check_header(path.name, n_leading + 1, header, body.partition("\n")[0], tuple(columns), notes)
+    if others and not keep_others:
+        notes.append(f"columns ignored: {_list(others)}")
     body = body.split("\n", n_lines)[n_lines] if body.count("\n") >= n_lines else ""
     if not body.strip():
         raise DataError(f"{path.name}: expected rows below the header (found none)")
@@ -95,10 +97,11 @@ def _read_header(name: str, row: int, body: str) -> tuple[list[str], int]:
 
 def _check_header(
     name: str, row: int, header: list[str], line: str, columns: tuple[str, ...], notes: list[str]
-) -> list[str]:
-    """The column names, lower case and stripped, once it is clear that those needed are among them.
+) -> tuple[list[str], list[str]]:
+    """The column names, once it is clear that those needed are among them, and those of the others in lower case.
 
-    Columns without a name, as spreadsheets append them, get one that no other has.
+    Names are stripped, those needed are in lower case. Columns without a name, as spreadsheets append them, get one
+    that no other has.
     """
     names = [cell.strip().lower() for cell in header]
     if not set(columns) <= set(names):
@@ -115,9 +118,9 @@ def _check_header(
         notes.append("columns: names read in lower case, without outer blanks")
     if (order := [column for column in names if column in columns]) != list(columns):
         notes.append(f"columns: in the order {', '.join(order)}")
-    if ignored := [column for column in names if column not in columns]:
-        notes.append(f"columns ignored: {_list(ignored)}")
-    return [column or f"\n{position}" for position, column in enumerate(names)]
+    found = [column if column in columns else cell.strip() for cell, column in zip(header, names, strict=True)]
+    others = [column for column in names if column not in columns]
+    return [column or f"\n{position}" for position, column in enumerate(found)], others
 
 
 def _list(columns: list[str]) -> str:

@@ -67,9 +67,8 @@ def format_prediction(prediction: dict, name: str, label: str, n_history: int, t
     lines = [f"returned={label}: {shown['probability']:.4f}   ({what}, {n_history} past purchases)"]
     if threshold is not None:
         acts = prediction["probability"] >= threshold
-        lines.append(
-            f"  {'act' if acts else 'let be'}: a return is {'at or above' if acts else 'below'} {threshold:.3f}"
-        )
+        place = "at or above" if acts else "below"
+        lines.append(f"  {'act' if acts else 'let be'}: a return is {place} the threshold {threshold:.3f}")
     for member in shown["members"]:
         bar = "#" * round(BAR_WIDTH * member["probability"])
         of = f"{member['ensemble']:<8}" if name == COMBINATION else ""

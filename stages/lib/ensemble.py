@@ -121,10 +121,14 @@ class Predictor:
             raise SettingsError(f"{name} predicts from {needs}; of {', '.join(self._pools)} simple takes labels too")
         # One purchase more than any member reads: the oldest tells what lies before the others.
         n_read = self.metadata.seq_lengths[-1] + 1
+        if is_table and (missing := [column for column in COLUMNS if column not in history.columns]):
+            raise DataError(f"history: the columns {', '.join(COLUMNS)} are needed (found none named {missing[0]})")
         columns = {column: history[column].to_numpy() for column in COLUMNS} if is_table else {"returned": history}
         recent = {column: np.asarray(values[-n_read:]) for column, values in columns.items()}
         if made is not None:
-            row = {"datetime": np.datetime64(made[0], "us"), "returned": 0, "number": made[1]}
+            if (when := pd.Timestamp(made[0])).tzinfo is not None:
+                raise DataError(f"made: the datetime must be naive local time, as in the history (found {when})")
+            row = {"datetime": when.to_datetime64(), "returned": 0, "number": made[1]}
             recent = {column: np.append(values, row[column]) for column, values in recent.items()}
         _check_history(recent)
         if is_table:
@@ -258,7 +262,7 @@ def _streams(table: Table, ensembles: set[str]) -> dict[str, torch.Tensor]:
 
 def _check_history(history: dict[str, np.ndarray]) -> None:
     """Refuse what is no history: reading a CSV sees to these rules, a table from elsewhere may break them."""
-    if not np.isin(history["returned"], (0, 1)).all():
+    if not ((history["returned"] == 0) | (history["returned"] == 1)).all():
         raise DataError("history: returned must be 0 or 1 in every row")
     if "datetime" in history:
         times = history["datetime"]

@@ -25,11 +25,11 @@ def _in_order(names: Iterable[str]) -> AfterValidator:
 
 
 class Interval(Section):
-    """An estimate and the bounds of its confidence interval."""
+    """An estimate and the bounds of its confidence interval, null where the test purchases are too few for any."""
 
     value: Finite
-    low: Finite
-    high: Finite
+    low: Finite | None
+    high: Finite | None
 
 
 class ModelFigures(Section):
@@ -128,9 +128,10 @@ class Answers(Section):
     best_baseline : str
         The baseline with the lowest test log loss.
     difference : Interval
-        Log loss of `judged` less that of `best_baseline`, paired: below 0 ours is better.
+        Log loss of `judged` less that of `best_baseline`, paired: below 0 ours is better. Its bounds hold for the
+        differences to all baselines at once, so that it does not matter which turned out the best.
     learned : bool
-        Whether `judged` or `best_baseline` predicts better than the share of returns in training.
+        Whether any model surely predicts better than the share of returns in training, and ranks better than chance.
     calibration : str
         One sentence: is the calibration error of `judged` above chance, and did the base rate move?
     models : list of ModelFigures

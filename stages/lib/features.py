@@ -68,11 +68,20 @@ def raw_features(table: Table, number_transform: str) -> np.ndarray:
         Year, month 1-12, day 1-31, hour 0-23, weekday 0-6 from Monday, the transformed number, and log(1 + gap), where
         gap is the seconds since the purchase before (0 for the first).
     """
-    clock = pd.DatetimeIndex(table["datetime"])
+    # NumPy's own calendar: pandas' takes a tenth of the time that a single prediction may take.
+    times = np.asarray(table["datetime"]).astype("datetime64[us]")
+    years, months, days = (times.astype(f"datetime64[{unit}]") for unit in "YMD")
     number = np.asarray(table["number"], dtype=np.float64)
-    columns = [clock.year, clock.month, clock.day, clock.hour, clock.day_of_week]
+    columns = [
+        years.astype(np.int64) + 1970,
+        months.astype(np.int64) % 12 + 1,
+        (days - months).astype(np.int64) + 1,
+        (times - days) // np.timedelta64(1, "h"),
+        # The first day of 1970 was a Thursday.
+        (days.astype(np.int64) + 3) % 7,
+    ]
     columns.append(_asinh(number).astype(np.float64) if number_transform == "asinh" else number)
-    gaps = np.diff(clock.to_numpy(), prepend=clock[:1].to_numpy())
+    gaps = np.diff(times, prepend=times[:1])
     columns.append(_log1p(gaps / np.timedelta64(1, "s")).astype(np.float64))
     return np.column_stack(columns).astype(np.float64)
 

@@ -10,8 +10,10 @@ from stages.lib.pools import Member
 from stages.lib.scores import log_losses
 
 MAX_ROWS, MIN_ROWS = 1000, 100
-# LSTM steps that all shuffles together may take: a few seconds on one core.
+# LSTM steps that all shuffles together may take: a few seconds on one core, for lengths of up to about a hundred.
 MAX_STEPS = 4_000_000
+# Of longer pasts the lags are thinned towards the far end.
+MAX_LAGS = 40
 
 
 def permutation_importance(
@@ -44,8 +46,8 @@ def permutation_importance(
     n_steps = {member: ENSEMBLES[member[0]].n_steps(member[1]) for member in members}
     features = list(dict.fromkeys(f for ensemble, _ in members for f in ENSEMBLES[ensemble].features))
     first_lag = min(length - steps + 1 for (_, length), steps in n_steps.items())
-    lags = range(first_lag, max(length for _, length in members) + 1)
-    cost = sum(n_steps[member] * (n_steps[member] + len(ENSEMBLES[member[0]].features)) for member in members)
+    lags = _choose_lags(first_lag, max(length for _, length in members))
+    cost = sum(n_steps[member] * (len(lags) + len(ENSEMBLES[member[0]].features)) for member in members)
     n_rows = min(len(table) - first, max(MIN_ROWS, min(MAX_ROWS, MAX_STEPS // cost)))
     sample = np.linspace(0, len(table) - first - 1, n_rows).round().astype(int)
     targets = table["returned"].to_numpy()[first:][sample]
@@ -64,6 +66,13 @@ def permutation_importance(
     by_feature = {feature: rise(_shuffle_feature(windows, feature, order)) for feature in features}
     by_lag = {str(lag): rise(_shuffle_lag(windows, lag, order)) for lag in lags}
     return by_feature, by_lag, n_rows
+
+
+def _choose_lags(first: int, last: int) -> list[int]:
+    """Every lag from `first` to `last`, or about `MAX_LAGS` of them whose distances grow."""
+    if last - first < MAX_LAGS:
+        return list(range(first, last + 1))
+    return sorted({first, *np.geomspace(1, last, MAX_LAGS).round().astype(int).tolist()})
 
 
 def _shuffle_feature(

@@ -12,7 +12,10 @@ from stages.lib.decisions import THRESHOLD_STEPS
 # Far coarser than a last bit, which the CPU decides, and finer than any effect.
 DIGITS = 6
 SEED = 0
+SUBJECTS = {"next": "the next purchase", "made": "a purchase just made"}
 MAX_TIME_BINS, MIN_TIME_BIN = 40, 20
+# Of fewer purchases of one label a bootstrap draws about the same ones every time, and its intervals are too short.
+FEWEST_OF_A_LABEL = 30
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,18 @@ class Sample:
         """
         by_name = {model.name: model for model in models}
         figures = self._measure(models)
-        best = next(model["name"] for model in figures if model["kind"] == "baseline")
-        difference = self._difference(by_name[judged], by_name[best])
         shown = {model["name"]: model for model in figures}
-        ours, theirs = shown[judged], shown[best]
-        learned = any(map(_knows_something, (ours, theirs)))
+        best = next(model["name"] for model in figures if model["kind"] == "baseline")
+        difference = self._differences(by_name[judged], [model for model in models if model.kind == "baseline"])[best]
+        learned = any(map(_knows_something, figures))
         hits, false_alarms = scores.count_decisions(self.returned, by_name[judged].probabilities, THRESHOLD_STEPS)
         return {
-            "verdict": _verdict(question, learned, ours, theirs, shown["base_rate"], difference),
+            "verdict": self._verdict(question, learned, shown[judged], shown[best], difference),
             "judged": judged,
             "best_baseline": best,
             "difference": difference,
             "learned": learned,
-            "calibration": self._explain_calibration(ours),
+            "calibration": self._explain_calibration(shown[judged]),
             "models": figures,
             "curves": {name: self._curves(by_name[name].probabilities) for name in (judged, best)}
             if len(np.unique(self.returned)) == 2
@@ -91,13 +93,13 @@ class Sample:
         resampled = np.array([self.blocks.means(row) for row in losses])
         base = [model.name for model in models].index("base_rate")
         means = losses.mean(axis=1)
-        log_loss = _intervals(means, resampled, TABLE_CONFIDENCE)
-        skill = _intervals(1 - means / means[base], 1 - resampled / resampled[base], TABLE_CONFIDENCE)
+        log_loss = self._intervals(means, resampled, TABLE_CONFIDENCE)
+        skill = self._intervals(1 - means / means[base], 1 - resampled / resampled[base], TABLE_CONFIDENCE)
         areas = [scores.roc_auc(targets, model.probabilities) for model in models]
         auc = [None] * len(models)
         if None not in areas:
             drawn = np.array([self.blocks.areas(targets, model.probabilities) for model in models])
-            auc = _intervals(np.array(areas), drawn, TABLE_CONFIDENCE)
+            auc = self._intervals(np.array(areas), drawn, TABLE_CONFIDENCE)
         figures = [
             {
                 "name": model.name,
@@ -116,11 +118,26 @@ class Sample:
         ]
         return sorted(figures, key=lambda model: (model["log_loss"]["value"], model["name"]))
 
-    def _difference(self, ours: Judged, theirs: Judged) -> dict[str, float]:
-        """Log loss of `ours` less that of `theirs`, row by row, with its interval."""
-        rows = scores.log_losses(self.returned, ours.probabilities)
-        rows = rows - scores.log_losses(self.returned, theirs.probabilities)
-        return _intervals(np.array([rows.mean()]), self.blocks.means(rows)[None])[0]
+    def _differences(self, ours: Judged, baselines: list[Judged]) -> dict[str, dict[str, float | None]]:
+        """Log loss of `ours` less that of each baseline, row by row, with bounds that hold for all of them at once."""
+        losses = scores.log_losses(self.returned, ours.probabilities)
+        rows = [losses - scores.log_losses(self.returned, baseline.probabilities) for baseline in baselines]
+        means = np.array([row.mean() for row in rows])
+        found = self._intervals(means, np.array([self.blocks.means(row) for row in rows]), CONFIDENCE)
+        return {baseline.name: interval for baseline, interval in zip(baselines, found, strict=True)}
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough purchases of either label to say what is chance."""
+        n_returned = int(self.returned.sum())
+        return min(n_returned, len(self.returned) - n_returned) >= FEWEST_OF_A_LABEL
+
+    def _intervals(self, values: np.ndarray, resampled: np.ndarray, confidence: float) -> list[dict[str, float | None]]:
+        """An `Interval` for each value; without bounds where the purchases are too few."""
+        low, high = bounds(values, resampled, confidence) if self.is_enough else ([None] * len(values),) * 2
+        return [
+            {"value": _round(value), "low": _round(low[i]), "high": _round(high[i])} for i, value in enumerate(values)
+        ]
 
     def _explain_calibration(self, ours: dict[str, Any]) -> str:
         error, chance = ours["calibration_error"], ours["calibration_error_by_chance"]
@@ -129,13 +146,40 @@ class Sample:
         )
         text += "of 100 samples of as many purchases"
         if error <= chance:
-            return f"{text}, so the probabilities can be taken at their word."
+            return f"{text}: in {len(self.returned):,} purchases no deviation beyond chance is found."
+        text += ": the probabilities are off by more than chance"
         rates = self.returned.astype(np.float64)
-        rate = _intervals(np.array([rates.mean()]), self.blocks.means(rates)[None])[0]
-        moved = not rate["low"] <= self.train_rate <= rate["high"]
+        (rate,) = self._intervals(np.array([rates.mean()]), self.blocks.means(rates)[None], CONFIDENCE)
         then = f"{self.train_rate:.1%} of the training purchases came back, {rate['value']:.1%} of the test purchases"
-        why = "the base rate moved" if moved else "the base rate did not move beyond chance"
-        return f"{text}, so they are off by more than chance; {why}: {then} ({rate['low']:.1%} to {rate['high']:.1%})."
+        if rate["low"] is None:
+            return f"{text}. {then}."
+        moved = not rate["low"] <= self.train_rate <= rate["high"]
+        why = "The base rate moved" if moved else "The base rate did not move beyond chance"
+        return f"{text}. {why}: {then} ({rate['low']:.1%} to {rate['high']:.1%})."
+
+    def _verdict(self, question: str, learned: bool, ours: dict, theirs: dict, difference: dict) -> str:
+        """One sentence: is it better than counting, and than knowing nothing?"""
+        about = f"Whether {SUBJECTS[question]} comes back"
+        our_name, their_name = (model["name"].replace("_", " ") for model in (ours, theirs))
+        losses = f"log loss {ours['log_loss']['value']:.4f} against {theirs['log_loss']['value']:.4f}"
+        if not self.is_enough:
+            n_returned = int(self.returned.sum())
+            return (
+                f"{about}: too few test purchases to tell, {n_returned} that came back and "
+                f"{len(self.returned) - n_returned} that stayed where {FEWEST_OF_A_LABEL} of each are needed "
+                f"({our_name}: {losses} for {their_name})."
+            )
+        losses += f", difference {difference['low']:+.4f} to {difference['high']:+.4f}"
+        wins = f"{their_name} predicts better than {our_name} ({losses})"
+        if not learned:
+            nothing = f"{about}: nothing can be learned from this history; no model surely ranks purchases better than"
+            nothing += " chance and predicts better than the share of returns in training"
+            return f"{nothing}. A baseline wins: {wins}." if difference["low"] > 0 else f"{nothing} ({losses})."
+        if difference["low"] > 0:
+            return f"{about}: a baseline wins, {wins}."
+        if difference["high"] < 0:
+            return f"{about}: {our_name} predicts better than the best baseline, {their_name} ({losses})."
+        return f"{about}: {our_name} does as well as the best baseline, {their_name} ({losses}: chance)."
 
     def _curves(self, probabilities: np.ndarray) -> dict[str, list]:
         predicted, observed, counts = scores.reliability(self.returned, probabilities)
@@ -161,34 +205,5 @@ def _round(value: float | None) -> float | None:
 
 def _knows_something(figures: dict[str, Any]) -> bool:
     """Whether it surely predicts better than the share of returns in training, and ranks better than chance."""
-    area = figures["roc_auc"]
-    return figures["skill"]["low"] > 0 and (area is None or area["low"] > 0.5)
-
-
-def _intervals(values: np.ndarray, resampled: np.ndarray, confidence: float = CONFIDENCE) -> list[dict[str, float]]:
-    low, high = bounds(values, resampled, confidence)
-    return [{"value": _round(values[i]), "low": _round(low[i]), "high": _round(high[i])} for i in range(len(values))]
-
-
-SUBJECTS = {"next": "the next purchase", "made": "a purchase just made"}
-
-
-def _verdict(
-    question: str, learned: bool, ours: dict, theirs: dict, base_rate: dict, difference: dict[str, float]
-) -> str:
-    """One sentence: is it better than counting, and than knowing nothing?"""
-    about = f"Whether {SUBJECTS[question]} comes back"
-    our_name, their_name = (model["name"].replace("_", " ") for model in (ours, theirs))
-    losses = f"log loss {ours['log_loss']['value']:.4f} against {theirs['log_loss']['value']:.4f}"
-    losses += f", difference {difference['low']:+.4f} to {difference['high']:+.4f}"
-    if not learned:
-        return (
-            f"{about}: nothing can be learned from this history; no model is surely better than the share of returns "
-            f"in training ({our_name}: log loss {ours['log_loss']['value']:.4f} against "
-            f"{base_rate['log_loss']['value']:.4f})."
-        )
-    if difference["low"] > 0:
-        return f"{about}: a baseline wins, {their_name} predicts better than {our_name} ({losses})."
-    if difference["high"] < 0:
-        return f"{about}: {our_name} predicts better than the best baseline, {their_name} ({losses})."
-    return f"{about}: {our_name} does as well as the best baseline, {their_name} ({losses}: chance)."
+    area, skill = figures["roc_auc"], figures["skill"]
+    return area is not None and skill["low"] is not None and skill["low"] > 0 and area["low"] > 0.5

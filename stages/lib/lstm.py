@@ -1,5 +1,7 @@
 """The model: one LSTM that reads a window and tells how likely the next purchase comes back."""
 
+from functools import cached_property
+
 import torch
 from torch import nn
 
@@ -40,6 +42,10 @@ class MemberLSTM(nn.Module):
         steps, _ = self.lstm(inputs)  # (batch, L, hidden)
         return self.fc(steps[:, -1]).squeeze(-1)  # (batch,)
 
+    @cached_property
+    def _weights(self) -> list[torch.Tensor]:
+        return list(self.lstm.parameters())
+
     def last_logit(self, window: torch.Tensor) -> torch.Tensor:
         """As `forward` for one window of shape (1, L, input_size), without what `nn.LSTM` does around its kernel.
 
@@ -47,6 +53,5 @@ class MemberLSTM(nn.Module):
         """
         lstm = self.lstm
         zeros = window.new_zeros(lstm.num_layers, 1, lstm.hidden_size)
-        weights = list(lstm.parameters())
-        steps = torch.lstm(window, (zeros, zeros), weights, True, lstm.num_layers, 0.0, False, False, True)[0]
+        steps = torch.lstm(window, (zeros, zeros), self._weights, True, lstm.num_layers, 0.0, False, False, True)[0]
         return self.fc(steps[0, -1])  # (1,)

@@ -109,21 +109,21 @@ def _by_size(bar: tuple[str, float]) -> tuple[float, str]:
 
 
 def _draw_training(evaluation: Evaluation) -> list[Markup]:
-    """Validation loss by epoch, a chart per ensemble, a line per member."""
+    """Losses by epoch, a chart per ensemble, a line per member for validation and a faint one for training."""
     drawn = []
     for ensemble in ENSEMBLES:
         members = evaluation.training[ensemble]
-        series = [
-            Series(
-                f"L={length}",
-                range(1, len(members[f"seq{length}"].val_loss) + 1),
-                members[f"seq{length}"].val_loss,
-                f"shade{index % 6}",
-            )
-            for index, length in enumerate(evaluation.seq_lengths)
-        ]
+        series = []
+        for index, length in enumerate(evaluation.seq_lengths):
+            losses, shade = members[f"seq{length}"], f"shade{index % 6}"
+            epochs = range(1, len(losses.val_loss) + 1)
+            series.append(Series(f"L={length}", epochs, losses.val_loss, shade))
+            series.append(Series("", epochs, losses.train_loss, f"{shade} faint"))
         longest = max(len(one.y) for one in series)
-        epochs = index_axis("epoch", [str(epoch) for epoch in range(longest + 1)])
-        losses = fitting_axis("validation loss", [loss for one in series for loss in one.y])
-        drawn.append(Markup(line_chart(f"{ensemble}: validation loss", epochs, losses, series)))
+        axes = (
+            index_axis("epoch", [str(epoch) for epoch in range(longest + 1)]),
+            fitting_axis("loss", [loss for one in series for loss in one.y]),
+        )
+        title = f"{ensemble}: validation loss, faint the training loss"
+        drawn.append(Markup(line_chart(title, *axes, series)))
     return drawn

@@ -3,17 +3,18 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-N_BINS = 10
+# At most so many bins, of at least so many rows: the share of fewer says nothing.
+N_BINS, MIN_BIN = 10, 30
 N_DRAWS = 1000
 # Points that a drawn curve needs.
 MAX_POINTS = 200
-# No probability is taken as certain: one wrong certainty would make the log loss infinite.
-SMALLEST = 1e-15
+# No probability counts as more certain than this, whoever gives it: a wrong certainty would cost without end.
+SMALLEST = 1e-7
 
 
 def log_losses(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Of each row, ``-log(p)`` in nats, where p is the probability of what happened; shape (n_rows,)."""
-    return -np.log(np.clip(np.where(targets == 1, probabilities, 1 - probabilities), SMALLEST, 1))
+    """Of each row, ``-log(p)`` in nats, p the probability of what happened, kept within 1e-7 to 1 - 1e-7."""
+    return -np.log(np.clip(np.where(targets == 1, probabilities, 1 - probabilities), SMALLEST, 1 - SMALLEST))
 
 
 def roc_auc(targets: np.ndarray, probabilities: np.ndarray) -> float | None:
@@ -27,8 +28,12 @@ def pr_auc(targets: np.ndarray, probabilities: np.ndarray) -> float | None:
 
 
 def equal_bins(probabilities: np.ndarray) -> np.ndarray:
-    """The bin of each row, from 0 on: up to ten bins of about equal counts, equal probabilities in the same bin."""
-    edges = np.quantile(probabilities, np.arange(1, N_BINS) / N_BINS)
+    """The bin of each row, from 0 on: up to ten bins of about equal counts, equal probabilities in the same bin.
+
+    Few rows get fewer bins, of `MIN_BIN` rows or more where there are as many.
+    """
+    n_bins = max(1, min(N_BINS, len(probabilities) // MIN_BIN))
+    edges = np.quantile(probabilities, np.arange(1, n_bins) / n_bins)
     return np.unique(np.searchsorted(edges, probabilities, side="left"), return_inverse=True)[1]
 
 

@@ -1,22 +1,23 @@
 """Every row of a table scored from its own past, as CSV or JSON lines, piece by piece."""
 
 import json
+import re
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.lib.ensemble import Predictor
-from stages.lib.purchases import Purchases
+from stages.lib.purchases import MAX_EXACT, NUMBER, Purchases
 
 # Rows that are scored and written at a time; no figure depends on it.
 CHUNK = 8192
 # As many digits as make figures computed from the file those of the report.
 DIGITS = 9
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+CONTROLS = ("\t", "\r", "\n")
 
 
 def score_rows(
@@ -53,7 +54,8 @@ def score_rows(
                 "row": purchases.rows[first:end],
                 "datetime": rows["datetime"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str.removesuffix(".000000").to_numpy(),
                 "returned": labels[rows["returned"]],
-                "number": [int(number) if number.is_integer() else number for number in rows["number"].tolist()],
+                # One by one: in a column of both, whole numbers would become others.
+                "number": pd.Series(list(map(_shorten, rows["number"].tolist())), dtype=object),
             }
         )
         probabilities = predictor.score(table, first, end)
@@ -63,26 +65,38 @@ def score_rows(
                 acts = labels[(probabilities[name] >= threshold).to_numpy().astype(int)]
                 scored[f"act_{name}"] = np.where(probabilities[name].isna(), None, acts)
         others = purchases.others.iloc[first:end].reset_index(drop=True)
-        yield pd.concat([scored, others.rename(columns=partial(_rename, taken=list(scored.columns)))], axis=1)
+        others.columns = _rename(list(others.columns), list(scored.columns))
+        yield pd.concat([scored, others], axis=1)
 
 
-def _rename(column: str, taken: list[str]) -> str:
-    """The name in the output of another column of the file; one without a name comes as its position, `\\n3`."""
-    if column.startswith("\n"):
-        return f"column_{int(column) + 1}"
-    return f"input_{column}" if column in taken else column
+def _shorten(number: float) -> int | float:
+    """A whole number without its `.0`, as far as float64 tells whole numbers apart."""
+    return int(number) if number.is_integer() and abs(number) < MAX_EXACT else number
+
+
+def _rename(columns: list[str], taken: list[str]) -> list[str]:
+    """The names in the output of the other columns of the file, each once; one without a name comes as `\\n3`."""
+    found: list[str] = []
+    for column in columns:
+        name = f"column_{int(column) + 1}" if column.startswith("\n") else column
+        while name in taken or name in found or (name != column and name in columns):
+            name = f"input_{name}"
+        found.append(name)
+    return found
 
 
 def to_csv(table: pd.DataFrame, header: bool) -> bytes:
     """Rows as CSV; text that a spreadsheet would run as a formula begins with an apostrophe."""
     table = table.rename(columns=_defuse)
     for column in table.select_dtypes(["object", "str"]).columns:
-        table[column] = table[column].map(_defuse, na_action="ignore")
+        table[column] = pd.Series(list(map(_defuse, table[column])), index=table.index, dtype=object)
     return table.to_csv(index=False, header=header, lineterminator="\n").encode()
 
 
 def _defuse(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    if not isinstance(cell, str) or re.fullmatch(NUMBER, cell.strip()):
+        return cell
+    return f"'{cell}" if cell.startswith(CONTROLS) or cell.lstrip().startswith(FORMULA_STARTS) else cell
 
 
 def to_json(table: pd.DataFrame, header: bool) -> bytes:
