@@ -126,5 +126,5 @@ def test_the_calendar_is_that_of_pandas_at_every_edge():
     times = pd.to_datetime(list(texts), format="ISO8601").astype("datetime64[us]")
     table = pd.DataFrame({"datetime": times, "number": 1.0})
     clock = table["datetime"].dt
-    expected = np.column_stack([clock.year, clock.month, clock.day, clock.hour, clock.dayofweek])
+    expected = np.column_stack([clock.year, clock.month, clock.day, clock.hour, clock.day_of_week])
     np.testing.assert_array_equal(raw_features(table, "none")[:, :5], expected)
