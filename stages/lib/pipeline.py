@@ -138,20 +138,22 @@ def check_inputs(name: str, stage: dict[str, Any]) -> list[str]:
     module_file = _module_file(stage)
     if module_file is None:
         return []
-    read = {str(path).format(ensemble=_words(stage)[-1]) for path in _declared_inputs(module_file)}
+    read = _inputs(module_file, stage)
     others = (f"{PACKAGE}/", REQUIREMENTS_FILE, "${")
     listed = {dep for dep in stage.get("deps", []) if not dep.startswith(others)}
     lines = [f"{name}: reads {path}, which is not in its deps" for path in sorted(read - listed)]
     return lines + [f"{name}: has {path} in its deps and does not read it" for path in sorted(listed - read)]
 
 
-def _declared_inputs(module_file: Path) -> list[Path]:
+def _inputs(module_file: Path, stage: dict[str, Any]) -> set[str]:
+    """The `INPUTS` of a stage's module."""
     for node in ast.parse(module_file.read_bytes()).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if [ast.unparse(target) for target in targets if target] == ["INPUTS"]:
             # Importing the stage would import torch with it.
-            return eval(compile(ast.Expression(node.value), str(module_file), "eval"), vars(layout).copy())
-    return []
+            paths = eval(compile(ast.Expression(node.value), str(module_file), "eval"), vars(layout).copy())
+            return {str(path).format(ensemble=_words(stage)[-1]) for path in paths}
+    return set()
 
 
 def check_recorded(name: str, stage: dict[str, Any], params: dict[str, Any], lock: dict[str, LockedStage]) -> list[str]:
@@ -161,10 +163,13 @@ def check_recorded(name: str, stage: dict[str, Any], params: dict[str, Any], loc
     named = {
         _TEMPLATE.sub(lambda found: str(_look_up(params, found[1])), path) for path in stage.get("deps", []) + outs
     }
-    # A module of ours is named by `check_deps`, if it is needed.
-    module_file = _module_file(stage)
-    ours = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file)} if module_file else set()
-    gone = sorted((recorded.deps.keys() | recorded.outs.keys()) - named - ours)
+    # What it needs is named by `check_deps` and `check_inputs`.
+    module_file, needed = _module_file(stage), set()
+    if module_file:
+        needed = {path.relative_to(ROOT).as_posix() for path in import_closure(module_file)} | _inputs(
+            module_file, stage
+        )
+    gone = sorted((recorded.deps.keys() | recorded.outs.keys()) - named - needed)
     return [f"{name}: dvc.lock records {path}, which dvc.yaml does not name" for path in gone]
 
 
