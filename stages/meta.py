@@ -8,6 +8,7 @@ if __name__ == "__main__":
     die_with_parent()
     at_start()
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from stages.lib import baselines
 from stages.lib.artifacts import load_member
-from stages.lib.calibration import Combination, combine, fit_combination
+from stages.lib.calibration import Combination, combine, fit_across, fit_combination
 from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.features import Scaler
 from stages.lib.files import check, read_artifact, read_json, read_table, sha256, write_json
@@ -67,7 +68,9 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
         for member, weight in zip(ensembles[name]["members"], fitted.weights, strict=True):
             member["weight"] = weight
     asked = {name: logits[name] for name in ensembles_asked("next")}
-    combination, validation["next"]["combination"] = _combine(asked, returned[val_rows])
+    combination, validation["next"]["combination"] = _combine(
+        asked, returned[val_rows], _logit(returned[: val_rows[0]].mean())
+    )
     precisions = {ensemble["precision"] for ensemble in ensembles.values()}
     content = {
         "format_version": FORMAT_VERSION,
@@ -134,12 +137,22 @@ def _fit(logits: np.ndarray, targets: np.ndarray) -> tuple[Combination, dict[str
     return fitted, _measure(targets, combine(logits, np.array(fitted.weights), fitted.temperature))
 
 
-def _combine(logits: dict[str, np.ndarray], targets: np.ndarray) -> tuple[dict[str, Any], dict[str, float | None]]:
+def _combine(
+    logits: dict[str, np.ndarray], targets: np.ndarray, centre: float
+) -> tuple[dict[str, Any], dict[str, float | None]]:
     """What the metadata says of the combination of all members of these ensembles, and its figures."""
-    fitted, figures = _fit(np.concatenate(list(logits.values())), targets)
+    fitted = fit_across(list(logits.values()), targets, centre)
+    every = np.concatenate(list(logits.values()))
+    figures = _measure(targets, combine(every, np.array(fitted.weights), fitted.temperature, centre))
     shares = np.split(np.array(fitted.weights), len(logits))
     weights = {name: share.tolist() for name, share in zip(logits, shares, strict=True)}
-    return {"weights": weights, "temperature": fitted.temperature, "weighting": fitted.reason}, figures
+    described = {"temperature": fitted.temperature, "centre": centre, "weighting": fitted.reason}
+    return {"weights": weights, **described}, figures
+
+
+def _logit(share: float) -> float:
+    """``log(share / (1 - share))``, without the last bits, which depend on the C library."""
+    return round(math.log(share / (1 - share)), 6)
 
 
 def _measure(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:

@@ -111,6 +111,22 @@ def trained(tmp_path_factory) -> Path:
     return folder / "artifacts"
 
 
+@pytest.fixture(scope="session")
+def predictor(trained):
+    """All ensembles of `trained`, ready to predict."""
+    from stages.lib.ensemble import Predictor
+
+    return Predictor.load(trained)
+
+
+@pytest.fixture(scope="session")
+def prepared(trained):
+    """The purchases of `trained` with their scaled features; read only."""
+    import pandas as pd
+
+    return pd.read_parquet(trained / "prepared" / "purchases.parquet")
+
+
 PROJECT_FILES = (
     *("stages", "dvc.yaml", "requirements.txt", "requirements-pipeline.txt", "requirements-dev.txt"),
     *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore"),

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from stages.lib.calibration import FEWEST_ROWS, combine, fit_combination, normalise
+from stages.lib.calibration import FEWEST_ROWS, FEWEST_TO_CORRELATE, combine, fit_across, fit_combination, normalise
 
 N_ROWS = 20_000
 
@@ -19,6 +19,12 @@ def test_combine_is_the_weighted_mean_of_logits_over_the_temperature():
     logits = np.array([[0.0, -2.0], [4.0, 2.0]])
     np.testing.assert_allclose(combine(logits, np.array([3, 1])), expit([1.0, -1.0]))
     np.testing.assert_allclose(combine(logits, np.array([3, 1]), 2.0), expit([0.5, -0.5]))
+
+
+def test_the_temperature_moves_what_lies_above_the_centre():
+    logits = np.array([[0.0, -2.0], [4.0, 2.0]])
+    # Means 1 and -1, 2 and 0 above the centre -1.
+    np.testing.assert_allclose(combine(logits, np.array([3, 1]), 2.0, -1.0), expit([0.0, -1.0]))
 
 
 def test_weights_whose_sum_no_float_holds_are_shares_all_the_same():
@@ -76,3 +82,52 @@ def test_what_is_fitted_is_rounded_so_that_no_last_bit_shows():
     true, targets, draw = drawn(FEWEST_ROWS)
     logits = np.array([true, true + draw.normal(size=FEWEST_ROWS)])
     assert fit_combination(logits * (1 + 1e-12), targets) == fit_combination(logits, targets)
+
+
+def two_witnesses(n_rows, correlation, seed=0):
+    """Log-odds of two who each see the truth through noise, calibrated, and what happened; the base rate is a fifth."""
+    draw = np.random.default_rng(seed)
+    targets = (draw.random(n_rows) < 0.2).astype(int)
+    # Given the outcome, log-odds of spread s lie around +s^2/2 or -s^2/2 from the base rate.
+    spread, centre = 1.5, np.log(0.2 / 0.8)
+    noise = draw.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], n_rows).T
+    return [centre + spread**2 * (targets - 0.5) + spread * row for row in noise], targets, centre
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+def test_two_who_know_different_things_are_bolder_together_without_a_label(correlation):
+    witnesses, targets, centre = two_witnesses(FEWEST_ROWS - 1, correlation)
+    found = fit_across([row[None] for row in witnesses], targets, centre)
+    # The outcome itself correlates them too, so the correlation of all rows is above that given the outcome.
+    assert (1 + correlation) / 2 < found.temperature < (1 + correlation) / 2 + 0.2
+    assert "temperature by the correlation 0." in found.reason
+    logits = np.array(witnesses)
+    together = combine(logits, np.array(found.weights), found.temperature, centre)
+    timid = combine(logits, np.array(found.weights))
+    alone = min(log_loss(targets, expit(row)) for row in witnesses)
+    assert log_loss(targets, together) < min(log_loss(targets, timid), alone) - 0.005
+
+
+def test_two_who_know_the_same_are_not_made_bolder():
+    (one, _), targets, centre = two_witnesses(1000, 0.0)
+    found = fit_across([one[None], one[None]], targets, centre)
+    assert found.temperature == 1
+
+
+def test_with_enough_purchases_the_temperature_is_fitted_about_the_centre():
+    witnesses, targets, centre = two_witnesses(20_000, 0.0)
+    found = fit_across([row[None] for row in witnesses], targets, centre)
+    assert found.reason == "fitted on 20000 validation purchases"
+    assert found.temperature == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("n_rows", [1, FEWEST_TO_CORRELATE - 1])
+def test_few_rows_tell_no_correlation(n_rows):
+    witnesses, targets, centre = two_witnesses(n_rows, 0.0)
+    assert fit_across([row[None] for row in witnesses], targets, centre).temperature == 1
+
+
+def test_an_ensemble_that_says_always_the_same_correlates_with_nothing():
+    witnesses, targets, centre = two_witnesses(1000, 0.0)
+    found = fit_across([witnesses[0][None], np.full((1, 1000), centre)], targets, centre)
+    assert found.temperature == 1

@@ -112,17 +112,6 @@ def test_unusable_weights_are_refused(trained, weights):
         predict(trained, history(4), weights)
 
 
-@pytest.fixture(scope="module")
-def predictor(trained):
-    return Predictor.load(trained)
-
-
-@pytest.fixture(scope="module")
-def prepared(trained):
-    """The purchases of the training with their scaled features."""
-    return pd.read_parquet(trained / "prepared" / "purchases.parquet")
-
-
 def test_every_row_is_scored_from_its_own_past(predictor, prepared):
     scores = predictor.score(prepared)
     assert list(scores) == ["time", "simple", "context", "combination"]

@@ -1,21 +1,9 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from stages.lib import importance
-from stages.lib.ensemble import Predictor
 from stages.lib.importance import permutation_importance
 from stages.lib.scores import log_losses
-
-
-@pytest.fixture(scope="module")
-def predictor(trained):
-    return Predictor.load(trained)
-
-
-@pytest.fixture(scope="module")
-def prepared(trained):
-    return pd.read_parquet(trained / "prepared" / "purchases.parquet")
 
 
 def test_features_and_lags_are_those_that_are_read(predictor, prepared):

@@ -17,11 +17,11 @@ def change(content, path, value):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["format_version"], "3"),
+        (["format_version"], "4"),
         (["format_version"], None),
-        (["format_version"], 3.0),
+        (["format_version"], 4.0),
         (["format_version"], True),
-        (["format_version"], 2),
+        (["format_version"], 3),
         (["format_version"], 10**4000),
         (["seq_lengths"], [4, 2]),
         (["seq_lengths"], [2, 2]),

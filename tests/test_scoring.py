@@ -3,17 +3,10 @@ import json
 
 import numpy as np
 import pandas as pd
-import pytest
 from conftest import write_purchases
 
-from stages.lib.ensemble import Predictor
 from stages.lib.purchases import read_purchases
 from stages.lib.scoring import score_rows, to_csv, to_json
-
-
-@pytest.fixture(scope="module")
-def predictor(trained):
-    return Predictor.load(trained)
 
 
 def scored(predictor, path, chunk=50, threshold=None, names=("simple", "context")):

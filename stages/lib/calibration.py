@@ -11,6 +11,8 @@ FEWEST_ROWS = 3_000
 # Weights are expected to lie about as far from equal as equal is from 0: a normal prior of that standard deviation.
 PRIOR_SPREAD = 1.0
 TEMPERATURES = (0.2, 5.0)
+# A correlation of fewer rows is too uncertain to act on.
+FEWEST_TO_CORRELATE = 300
 # What is fitted is rounded, far below any effect, so that a last bit of an optimiser never shows.
 DIGITS = 4
 
@@ -24,18 +26,21 @@ class Combination:
     weights : list of float
         One per member, not negative, summing to 1.
     temperature : float
-        Above 0; above 1 it makes probabilities less extreme.
+        Above 0; above 1 it draws probabilities towards the centre, below 1 away from it.
     reason : str
         Why they are what they are.
+    is_fitted : bool
+        Whether the validation purchases decided.
     """
 
     weights: list[float]
     temperature: float
     reason: str
+    is_fitted: bool = False
 
 
-def combine(logits: np.ndarray, weights: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """The probability of a return from the logits of several members: ``expit(sum(w z) / temperature)``.
+def combine(logits: np.ndarray, weights: np.ndarray, temperature: float = 1.0, centre: float = 0.0) -> np.ndarray:
+    """The probability of a return from the logits of several members: ``expit(c + (sum(w z) - c) / temperature)``.
 
     A weighted mean of logits is, up to its norm, the geometric mean of the members' odds (logarithmic opinion pool,
     Genest and Zidek 1986).
@@ -48,13 +53,16 @@ def combine(logits: np.ndarray, weights: np.ndarray, temperature: float = 1.0) -
         Not negative, not all 0; scaled to sum to 1 here.
     temperature : float
         Above 0.
+    centre : float
+        The logit c that no temperature moves.
 
     Returns
     -------
     ndarray of shape (...), float64
     """
     # Member by member: a product of matrices would be summed in an order that depends on the CPU.
-    return expit(_mean(np.asarray(logits, dtype=np.float64), normalise(weights)) / temperature)
+    mean = _mean(np.asarray(logits, dtype=np.float64), normalise(weights))
+    return expit(centre + (mean - centre) / temperature)
 
 
 def normalise(weights: np.ndarray) -> np.ndarray:
@@ -65,7 +73,7 @@ def normalise(weights: np.ndarray) -> np.ndarray:
     return shares / shares.sum()
 
 
-def fit_combination(logits: np.ndarray, targets: np.ndarray) -> Combination:
+def fit_combination(logits: np.ndarray, targets: np.ndarray, centre: float = 0.0) -> Combination:
     """The weights, then the temperature, that minimise the log loss on the validation purchases.
 
     The weights minimise ``sum(log loss) + sum((w - 1/m)**2) / (2 s**2)`` with ``s = PRIOR_SPREAD / m`` over the simplex
@@ -78,6 +86,8 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray) -> Combination:
         Of members that have not learned from these rows.
     targets : ndarray of shape (n_rows,), 0 or 1
         What happened.
+    centre : float
+        As for `combine`.
 
     Returns
     -------
@@ -112,13 +122,50 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray) -> Combination:
     weights = normalise(np.round(np.clip(found.x, 0, 1), DIGITS))
     mean = _mean(logits, weights)
     by_log = minimize_scalar(
-        lambda log_temperature: _sum_log_loss(mean / np.exp(log_temperature), targets) / n_rows,
+        lambda log_temperature: _sum_log_loss(centre + (mean - centre) / np.exp(log_temperature), targets) / n_rows,
         bounds=tuple(np.log(TEMPERATURES)),
         method="bounded",
         options={"xatol": 1e-7},
     )
     reason = f"fitted on {n_rows} validation purchases"
-    return Combination(weights.tolist(), round(float(np.exp(by_log.x)), DIGITS), reason)
+    return Combination(weights.tolist(), round(float(np.exp(by_log.x)), DIGITS), reason, True)
+
+
+def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, centre: float) -> Combination:
+    """How members of several ensembles, which read different things, are combined.
+
+    The mean of two opinions that rest on different evidence is too timid: each was timid for lack of what the other
+    knows. If k log-odds, taken from the base rate, are normal given the outcome, equally good and correlated by r, all
+    of them together tell ``sum / (1 + (k - 1) r)``, that is their mean divided by ``(1 + (k - 1) r) / k`` (Winkler
+    1981, "Combining Probability Distributions from Dependent Information Sources"). That takes no labels, so it serves
+    where there are too few of them to fit a temperature.
+
+    Parameters
+    ----------
+    ensembles : list of ndarray of shape (n_members, n_rows), float64
+        Logits of the members of each, on validation purchases; as many members each.
+    targets : ndarray of shape (n_rows,), 0 or 1
+        What happened.
+    centre : float
+        The logit of the base rate in training.
+
+    Returns
+    -------
+    Combination
+        One weight per member, in the order of the ensembles. With enough purchases as of `fit_combination`.
+    """
+    fitted = fit_combination(np.concatenate(ensembles), targets, centre)
+    if fitted.is_fitted or len(targets) < FEWEST_TO_CORRELATE:
+        return fitted
+    means = [logits.mean(axis=0) for logits in ensembles]
+    if min(np.ptp(mean) for mean in means) == 0:
+        return fitted
+    k = len(means)
+    correlations = [np.corrcoef(means[i], means[j])[0, 1] for i in range(k) for j in range(i)]
+    correlation = round(float(np.clip(np.mean(correlations), 0, 1)), DIGITS)
+    temperature = round((1 + (k - 1) * correlation) / k, DIGITS)
+    reason = f"{fitted.reason}, temperature by the correlation {correlation:.2f} of the ensembles"
+    return Combination(fitted.weights, temperature, reason)
 
 
 def _mean(logits: np.ndarray, shares: np.ndarray) -> np.ndarray:

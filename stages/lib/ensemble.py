@@ -173,7 +173,7 @@ class Predictor:
             for member, *figures in zip(fitting, expit(logits).tolist(), shares.tolist(), strict=True)
         ]
         left_out = sorted(set(pool.lengths[~fits].tolist()))
-        return Prediction(float(combine(logits, shares, pool.temperature)), members, left_out)
+        return Prediction(float(combine(logits, shares, pool.temperature, pool.centre)), members, left_out)
 
     def score(self, table: pd.DataFrame, first: int = 0, end: int | None = None) -> pd.DataFrame:
         """The probability of a return of each purchase from its own past, by every one of `names`.

@@ -9,8 +9,9 @@ from stages.lib.features import Scaler
 from stages.lib.layout import ENSEMBLES, LABELS, QUESTIONS, ensembles_asked
 from stages.lib.settings import Reading
 
-# 2: members are combined by logits, with a temperature. 3: the context ensemble, the combination of ensembles.
-FORMAT_VERSION = 3
+# 2: members are combined by logits, with a temperature. 3: the context ensemble, the combination of ensembles. 4: its
+# centre.
+FORMAT_VERSION = 4
 
 
 def _ascend(lengths: list[int]) -> list[int]:
@@ -88,11 +89,13 @@ class EnsembleMetadata(TrainingFile):
 class CombinationMetadata(Section):
     """How the members of all ensembles that tell about the next purchase become one probability.
 
-    `weights` holds one per member by ascending length for each of these ensembles.
+    `weights` holds one per member by ascending length for each of these ensembles. The temperature divides what their
+    weighted mean is above `centre`, the logit of the base rate in training.
     """
 
     weights: dict[Literal[tuple(ENSEMBLES)], list[Weight]]
     temperature: Temperature
+    centre: Finite
     weighting: PrintedLine
 
 

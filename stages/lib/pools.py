@@ -24,8 +24,8 @@ class Pool:
         Ensemble and sequence length of each.
     weights : ndarray of shape (n_members,), float64
         Not negative, not all 0.
-    temperature : float
-        Above 0.
+    temperature, centre : float
+        As for `combine`.
     shortest : int
         The fewest past purchases from which there is an answer.
     """
@@ -33,6 +33,7 @@ class Pool:
     members: list[Member]
     weights: np.ndarray
     temperature: float
+    centre: float
     shortest: int
 
     @classmethod
@@ -40,12 +41,12 @@ class Pool:
         """The pool of an ensemble, or of `combination`, as the metadata has it."""
         if name == COMBINATION:
             names, combined = ensembles_asked("next"), metadata.combination
-            weights = [weight for ensemble in names for weight in combined.weights[ensemble]]
+            weights, centre = [weight for ensemble in names for weight in combined.weights[ensemble]], combined.centre
         else:
-            names, combined = [name], metadata.ensembles[name]
+            names, combined, centre = [name], metadata.ensembles[name], 0.0
             weights = [member.weight for member in combined.members]
         members = [(ensemble, length) for ensemble in names for length in metadata.seq_lengths]
-        return cls(members, np.array(weights), combined.temperature, metadata.seq_lengths[0])
+        return cls(members, np.array(weights), combined.temperature, centre, metadata.seq_lengths[0])
 
     @property
     def lengths(self) -> np.ndarray:
@@ -81,8 +82,8 @@ class Pool:
         known = ~np.isnan(logits)
         everywhere = known.all(axis=0)
         found = np.full(logits.shape[1], np.nan)
-        found[everywhere] = combine(logits[:, everywhere], self.weights, self.temperature)
+        found[everywhere] = combine(logits[:, everywhere], self.weights, self.temperature, self.centre)
         for row in np.flatnonzero(~everywhere & known.any(axis=0)):
             fits = known[:, row]
-            found[row] = combine(logits[fits, row], self.shares(fits), self.temperature)
+            found[row] = combine(logits[fits, row], self.shares(fits), self.temperature, self.centre)
         return found
