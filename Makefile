@@ -26,6 +26,7 @@ reproduce: $(VENV)/installed
 bench: all
 	python -m tests.benchmarks.training
 	python -m tests.benchmarks.startup
+	python -m tests.benchmarks.predicting
 
 $(VENV)/installed: requirements.txt requirements-pipeline.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'

@@ -18,6 +18,8 @@ COMMANDS = (
     "python -m stages.sequences",
     *(f"python -m stages.train {name}" for name in ENSEMBLES),
     "python -m stages.meta",
+    "python -m stages.backtest",
+    "python -m stages.evaluate",
 )
 ROUNDS = 5
 
