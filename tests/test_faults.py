@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import write_purchases
 
-import stages.evaluate
+import stages.whole
 import train
 from stages.lib import files, outputs, settings
 from stages.lib.artifacts import read_member, read_metadata
@@ -61,7 +61,7 @@ def quick():
             files.write_atomic(out_dir / name, (artifacts_dir / METADATA_FILE).read_bytes())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.evaluate, "evaluate", evaluate)
+        patch.setattr(stages.whole, "evaluate", evaluate)
         yield
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from stages.lib import bootstrap, scores
 from stages.lib.evaluation import Answers
 from stages.lib.files import check
 from stages.lib.judging import Judged, Sample
@@ -122,7 +123,14 @@ def test_a_model_worse_than_knowing_nothing_is_said_to_lose():
     assert "A baseline wins: base rate predicts better than combination" in found.verdict
 
 
-def test_among_many_baselines_as_good_as_ours_none_is_a_winner_by_chance():
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """A quarter of the resamples, and of the draws for calibration, for tests that judge again and again."""
+    monkeypatch.setattr(bootstrap, "N_RESAMPLES", 250)
+    monkeypatch.setattr(scores, "N_DRAWS", 10)
+
+
+def test_among_many_baselines_as_good_as_ours_none_is_a_winner_by_chance(few_resamples):
     wins = 0
     for seed in range(40):
         models = [noisy("combination", "combination", 100 * seed, 0.05), BASE]
@@ -132,7 +140,7 @@ def test_among_many_baselines_as_good_as_ours_none_is_a_winner_by_chance():
     assert wins <= 5
 
 
-def test_models_that_know_nothing_are_seldom_taken_for_more_where_returns_are_few():
+def test_models_that_know_nothing_are_seldom_taken_for_more_where_returns_are_few(few_resamples):
     missed = 0
     for seed in range(60):
         draw = np.random.default_rng(seed)
