@@ -61,8 +61,12 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
         If a file is missing, damaged or not what its stage writes.
     """
     # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
+    import torch
+
     from stages.lib.ensemble import Predictor
 
+    # As in training: the same bytes whatever number of cores there is.
+    torch.set_num_threads(1)
     table = read_prepared(prepared_dir / "purchases.parquet")
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     predictor = Predictor.load(artifacts_dir)
@@ -73,7 +77,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
         "seq_lengths": metadata.seq_lengths,
         "precision": metadata.precision,
         "parts": {name: part.model_dump() for name, part in summary.parts.items()},
-        "training": {name: _read_losses(artifacts_dir / name / "history.csv", name) for name in ENSEMBLES},
+        "training": {name: _read_losses(artifacts_dir / name / "history.csv") for name in ENSEMBLES},
         "folds": [fold.model_dump() for fold in read_json(artifacts_dir / BACKTEST_FILE, BacktestFile).folds],
         "majority_accuracy": None,
         "resampling": None,
@@ -137,7 +141,7 @@ def _predict(table: pd.DataFrame, first: int, predictor: Any) -> dict[str, list[
     return found
 
 
-def _read_losses(path: Path, ensemble: str) -> dict[str, dict[str, list[float]]]:
+def _read_losses(path: Path) -> dict[str, dict[str, list[float]]]:
     """`LossCurve` of each member, by `seq<L>`."""
     try:
         history = pd.read_csv(io.BytesIO(read_artifact(path)))

@@ -28,12 +28,6 @@ def test_markov_chain_agrees_with_a_slow_count():
     np.testing.assert_allclose(markov_chain(labels, first, end, order), expected)
 
 
-def test_markov_chain_counts_the_rows_it_is_told_to():
-    labels = (np.random.default_rng(0).random(400) < 0.3).astype(np.int8)
-    later = markov_chain(labels, 350, 380, 3, n_counted=300)
-    np.testing.assert_array_equal(later, markov_chain(labels, 300, 380, 3)[50:])
-
-
 def purchases(n_rows=900, parts=(600, 150, 150), changed_from=None):
     """Purchases as `prepare` leaves them; a return makes the next one likely, and so does a high number."""
     draw = np.random.default_rng(0)

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import write_purchases
 
 import predict
@@ -33,6 +34,15 @@ def test_the_same_run_gives_the_same_bytes(folder, trained):
     assert {path.as_posix() for path in written} == {CARD_FILE, *(f"evaluation/{name}" for name in EVALUATION_FILES)}
     for name in written:
         assert (folder / "new" / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_it_computes_on_one_thread_whatever_the_caller_uses(folder):
+    torch.set_num_threads(2)
+    try:
+        run(folder)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_both_questions_are_answered_by_members_ensembles_and_baselines(trained):

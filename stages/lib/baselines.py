@@ -1,6 +1,6 @@
 """What counting, a straight line and boosted trees predict: the figures that an ensemble has to beat."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ def base_rate(returned: np.ndarray, first: int, end: int) -> np.ndarray:
     return np.full(end - first, returned[:first].mean())
 
 
-def markov_chain(returned: np.ndarray, first: int, end: int, order: int, n_counted: int | None = None) -> np.ndarray:
+def markov_chain(returned: np.ndarray, first: int, end: int, order: int) -> np.ndarray:
     """Order-k Markov chain: how often a return followed the last `order` labels, with add-one smoothing.
 
     Parameters
@@ -41,11 +41,9 @@ def markov_chain(returned: np.ndarray, first: int, end: int, order: int, n_count
     returned : ndarray of shape (n_rows,), int
         0 or 1, in time order.
     first, end : int
-        Rows to predict; the first must be above `order`.
+        Rows to predict; the counts come from the rows before `first` only.
     order : int
-        Labels that make up the state.
-    n_counted : int, optional
-        The counts come from so many of the first rows; from all before `first` by default.
+        Labels that make up the state; `first` must be above it.
 
     Returns
     -------
@@ -54,11 +52,10 @@ def markov_chain(returned: np.ndarray, first: int, end: int, order: int, n_count
     """
     labels = returned.astype(np.int64)
     states = sum(labels[order - lag : len(labels) - lag] << (lag - 1) for lag in range(1, order + 1))
-    n_counted = first if n_counted is None else n_counted
-    counted = states[: n_counted - order]
-    seen = np.bincount(counted, minlength=2**order)
-    came_back = np.bincount(counted, weights=labels[order:n_counted], minlength=2**order)
-    return ((came_back + 1) / (seen + 2))[states[first - order : end - order]]
+    n_counted = first - order
+    seen = np.bincount(states[:n_counted], minlength=2**order)
+    came_back = np.bincount(states[:n_counted], weights=labels[order:first], minlength=2**order)
+    return ((came_back + 1) / (seen + 2))[states[n_counted : end - order]]
 
 
 def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, Baseline]]:
@@ -111,10 +108,9 @@ class _Rows:
     def markov_chain(self, orders: list[int]) -> Baseline:
         """The chain of the order that predicts the validation purchases best."""
 
-        def predict(order: int) -> np.ndarray:
-            return markov_chain(self.returned, self.first_val, len(self.returned), order, self.first_val)
-
-        order, probabilities = self._choose(orders, predict)
+        n_rows = len(self.returned)
+        by_order = ((order, markov_chain(self.returned, self.first_val, n_rows, order)) for order in orders)
+        order, probabilities = self._choose(by_order)
         return self._baseline(probabilities, f"order {order}")
 
     def logistic_regression(self, inputs: np.ndarray) -> Baseline:
@@ -132,17 +128,21 @@ class _Rows:
             learning_rate=0.05, max_iter=MAX_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=0
         )
         model.fit(inputs[:n_train], self.returned[-len(inputs) : self.first_val])
-        stages = [stage[:, 1] for stage in model.staged_predict_proba(inputs[n_train:])]
-        rounds, probabilities = self._choose(list(range(1, MAX_ROUNDS + 1)), lambda rounds: stages[rounds - 1])
+        # One round after the other: the probabilities of all would take gigabytes where there are many purchases.
+        by_round = enumerate((stage[:, 1] for stage in model.staged_predict_proba(inputs[n_train:])), start=1)
+        rounds, probabilities = self._choose(by_round)
         return self._baseline(probabilities, f"{inputs.shape[1]} inputs, {rounds} rounds")
 
-    def _choose(self, options: list[int], predict: Callable[[int], np.ndarray]) -> tuple[int, np.ndarray]:
-        """The option with the lowest validation log loss, and its probabilities from the first row of `val` on."""
+    def _choose(self, options: Iterable[tuple[int, np.ndarray]]) -> tuple[int, np.ndarray]:
+        """Of options with their probabilities from the first row of `val` on, the one of the lowest log loss there."""
         targets = self.returned[self.first_val : self.first_test]
-        # Rounded, so that equal models are equal on every CPU; the first of them is taken.
-        losses = [round(log_losses(targets, predict(n)[: len(targets)]).mean(), DIGITS) for n in options]
-        best = options[int(np.argmin(losses))]
-        return best, predict(best)
+        best, lowest = None, np.inf
+        for option, probabilities in options:
+            # Rounded, so that equal models are equal on every CPU; the first of them is taken.
+            loss = round(log_losses(targets, probabilities[: len(targets)]).mean(), DIGITS)
+            if loss < lowest:
+                best, lowest = (option, probabilities.copy()), loss
+        return best
 
     def _baseline(self, probabilities: np.ndarray, chosen: str) -> Baseline:
         """From probabilities of the purchases from the first of `val` on."""

@@ -12,8 +12,6 @@ from stages.lib.metadata import Finite, Lengths, MeasuredName
 from stages.lib.prepared import PartFigures
 
 EVALUATION_FORMAT = 1
-
-
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = whole(0, 1 << 40)
@@ -54,7 +52,7 @@ class ModelFigures(Section):
     pr_auc : float or null
         Average precision; null where nothing came back.
     calibration_error : float
-        Expected calibration error over ten bins of about equal counts.
+        Expected calibration error over up to ten bins of about equal counts.
     calibration_error_by_chance : float
         A perfectly calibrated model stays below it in 95 of 100 samples of as many purchases.
     """
