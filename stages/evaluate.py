@@ -63,14 +63,14 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
     # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
     import torch
 
-    from stages.lib.ensemble import Predictor
+    from stages.lib.scorer import Scorer
 
     # As in training: the same bytes whatever number of cores there is.
     torch.set_num_threads(1)
     table = read_prepared(prepared_dir / "purchases.parquet")
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
-    predictor = Predictor.load(artifacts_dir)
-    metadata = predictor.metadata
+    scorer = Scorer.load(artifacts_dir)
+    metadata = scorer.metadata
     n_test = int((table["part"] == "test").sum())
     content = {
         "format_version": EVALUATION_FORMAT,
@@ -84,7 +84,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
         "questions": {},
     }
     if n_test:
-        content |= _answer(table, n_test, predictor)
+        content |= _answer(table, n_test, scorer)
     evaluation = check(content, "evaluation.json", Evaluation)
     folder = out_dir / "evaluation"
     write_json(folder / "evaluation.json", evaluation.model_dump())
@@ -95,15 +95,15 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
     write_atomic(out_dir / CARD_FILE, write_card(evaluation, metadata).encode())
 
 
-def _answer(table: pd.DataFrame, n_test: int, predictor: Any) -> dict[str, Any]:
+def _answer(table: pd.DataFrame, n_test: int, scorer: Any) -> dict[str, Any]:
     """What is found out on the last `n_test` purchases."""
     from stages.lib.importance import permutation_importance
 
     first = len(table) - n_test
     returned = table["returned"].to_numpy()
     sample = Sample(returned[first:], float(returned[table["part"] == "train"].mean()))
-    baselines = predict_baselines(table, predictor.metadata.seq_lengths[-1])
-    ours = _predict(table, first, predictor)
+    baselines = predict_baselines(table, scorer.metadata.seq_lengths[-1])
+    ours = _predict(table, first, scorer)
     datetimes = table["datetime"].iloc[first:].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
     questions = {}
     for question, judged in ANSWERS.items():
@@ -112,7 +112,7 @@ def _answer(table: pd.DataFrame, n_test: int, predictor: Any) -> dict[str, Any]:
             for name, baseline in baselines[question].items()
         ]
         probabilities = next(model.probabilities for model in models if model.name == judged)
-        features, lags, n_rows = permutation_importance(predictor, judged, table, first, SEED)
+        features, lags, n_rows = permutation_importance(scorer, judged, table, first, SEED)
         questions[question] = sample.answer(question, judged, models) | {
             "over_time": sample.over_time(probabilities, datetimes),
             "importance": {"features": features, "lags": lags, "n_rows": n_rows},
@@ -124,15 +124,15 @@ def _answer(table: pd.DataFrame, n_test: int, predictor: Any) -> dict[str, Any]:
     }
 
 
-def _predict(table: pd.DataFrame, first: int, predictor: Any) -> dict[str, list[Judged]]:
+def _predict(table: pd.DataFrame, first: int, scorer: Any) -> dict[str, list[Judged]]:
     """Of each question the combination, the ensembles and the members, with their probabilities from row `first` on."""
-    logits = predictor.member_logits(table, first, len(table))
+    logits = scorer.member_logits(table, first, len(table))
     found = {}
     for question, judged in ANSWERS.items():
         names = ensembles_asked(question)
-        found[question] = [Judged(name, "ensemble", predictor.combine(logits, name)) for name in names]
+        found[question] = [Judged(name, "ensemble", scorer.combine(logits, name)) for name in names]
         if judged == COMBINATION:
-            found[question].append(Judged(COMBINATION, "combination", predictor.combine(logits, COMBINATION)))
+            found[question].append(Judged(COMBINATION, "combination", scorer.combine(logits, COMBINATION)))
         found[question] += [
             Judged(f"{name}_seq{length}", "member", expit(row))
             for (name, length), row in logits.items()

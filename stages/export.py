@@ -40,37 +40,37 @@ def export(artifacts_dir: Path, out_dir: Path) -> dict[str, float]:
     ArtifactError
         If the training is damaged, or an ensemble differs by more than `TOLERANCE`.
     """
-    from stages.lib.ensemble import Predictor
     from stages.lib.onnx_graph import build_graph
+    from stages.lib.scorer import Scorer
 
-    predictor = Predictor.load(artifacts_dir)
+    scorer = Scorer.load(artifacts_dir)
     found = {}
     for name, layout in ENSEMBLES.items():
-        pool = predictor.pool(name)
-        models = {length: predictor.model((name, length)) for _, length in pool.members}
+        pool = scorer.pool(name)
+        models = {length: scorer.model((name, length)) for _, length in pool.members}
         n_steps = {length: layout.n_steps(length) for length in models}
         content = build_graph(models, n_steps, pool.weights, pool.temperature).SerializeToString(deterministic=True)
-        found[name] = _largest_difference(content, predictor, name)
+        found[name] = _largest_difference(content, scorer, name)
         if found[name] > TOLERANCE:
             raise ArtifactError(f"{name}.onnx differs from torch by {found[name]:.1e}, more than {TOLERANCE:.0e}")
         write_atomic(out_dir / f"{name}.onnx", content)
     return found
 
 
-def _largest_difference(content: bytes, predictor: Any, name: str) -> float:
+def _largest_difference(content: bytes, scorer: Any, name: str) -> float:
     """Between the probabilities of an ONNX file and those of torch, on windows of random values of 0 to 1."""
     import onnxruntime
     import torch
 
-    layout, longest = ENSEMBLES[name], predictor.metadata.seq_lengths[-1]
+    layout, longest = ENSEMBLES[name], scorer.metadata.seq_lengths[-1]
     shape = (N_CHECKED, layout.n_steps(longest), len(layout.features))
     inputs = np.random.default_rng(0).random(shape, dtype=np.float32)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     probability = session.run(["probability"], {"inputs": inputs})[0]
-    members = predictor.pool(name).members
+    members = scorer.pool(name).members
     windows = {member: torch.from_numpy(inputs)[:, -layout.n_steps(member[1]) :] for member in members}
-    logits = {member: predictor.logits(member, windows[member]) for member in members}
-    return float(np.abs(probability - predictor.combine(logits, name)).max())
+    logits = {member: scorer.logits(member, windows[member]) for member in members}
+    return float(np.abs(probability - scorer.combine(logits, name)).max())
 
 
 def main() -> None:

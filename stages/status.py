@@ -29,13 +29,10 @@ from stages.lib.layout import (
 )
 from stages.lib.machine import MACHINE_FILE, check_installed, read_record
 from stages.lib.metadata import Metadata
+from stages.lib.needs import check_deps, check_inputs, check_params, check_recorded
 from stages.lib.pipeline import (
     LockedStage,
-    check_deps,
-    check_inputs,
     check_lock,
-    check_params,
-    check_recorded,
     outputs_digest,
     read_definition,
     read_lock,

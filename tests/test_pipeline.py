@@ -13,7 +13,7 @@ from benchmarks import kills
 from conftest import ROOT, SMALL_PARAMS, clone_with_outputs, run, wait_until_ended
 from dvc.repo import Repo
 
-from stages.lib.pipeline import setting_names
+from stages.lib.needs import setting_names
 from stages.lib.sources import import_closure
 
 pytestmark = [

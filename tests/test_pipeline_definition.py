@@ -6,21 +6,10 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.lib import pipeline, sources
+from stages.lib import needs, pipeline, sources
 from stages.lib.errors import SettingsError
-from stages.lib.pipeline import (
-    LockedStage,
-    changed_inputs,
-    check_deps,
-    check_inputs,
-    check_lock,
-    check_params,
-    check_recorded,
-    compare_locks,
-    outputs_digest,
-    read_lock,
-    setting_names,
-)
+from stages.lib.needs import check_deps, check_inputs, check_params, check_recorded, setting_names
+from stages.lib.pipeline import LockedStage, changed_inputs, check_lock, compare_locks, outputs_digest, read_lock
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = pipeline.read_definition(ROOT / "dvc.yaml")
@@ -107,7 +96,7 @@ IMPORT = "from stages.lib import settings\n"
     ],
 )
 def test_what_a_module_reads_is_found_in_its_code(tmp_path, monkeypatch, code, read):
-    monkeypatch.setattr(pipeline, "ROOT", tmp_path)
+    monkeypatch.setattr(needs, "ROOT", tmp_path)
     (tmp_path / "stages").mkdir()
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     (tmp_path / "stages" / "x.py").write_text(code)

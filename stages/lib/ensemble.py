@@ -1,27 +1,20 @@
-"""Trained ensembles that predict: one purchase at a time, or every row of a table."""
+"""Trained ensembles that predict one purchase at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.special import expit
 
-from stages.lib.artifacts import read_member, read_metadata
 from stages.lib.calibration import combine
 from stages.lib.errors import DataError, SettingsError
-from stages.lib.features import Table, stack_features
+from stages.lib.features import Table
 from stages.lib.layout import COMBINATION, ENSEMBLES, SCALED_FEATURES
-from stages.lib.lstm import MemberLSTM
-from stages.lib.metadata import Metadata
-from stages.lib.pools import Member, Pool
+from stages.lib.pools import Member
+from stages.lib.scorer import Scorer, stack_streams
 
-# Windows always go through a member so many at a time, the last batch filled up: a matrix product of another height may
-# take another path through the kernels and end in another last bit.
-BATCH_SIZE = 256
-CPU = torch.device("cpu")
 COLUMNS = ("datetime", "returned", "number")
 
 
@@ -44,50 +37,8 @@ class Prediction:
     left_out: list[int]
 
 
-class Predictor:
-    """Trained ensembles, loaded once, ready to predict.
-
-    Parameters
-    ----------
-    metadata : Metadata
-        As `read_metadata` returns it.
-    artifacts_dir : Path
-        The folder that holds it; member files are found by ensemble and length, never by a path in the metadata.
-    names : iterable of str
-        What shall predict: `time`, `simple`, `context`, or `combination`, all members of `time` and `simple`.
-    device : torch.device
-        Where it predicts.
-
-    Raises
-    ------
-    ArtifactError
-        If a member is missing or differs from what the metadata says of it.
-    """
-
-    def __init__(
-        self,
-        metadata: Metadata,
-        artifacts_dir: Path,
-        names: Iterable[str] = (*ENSEMBLES, COMBINATION),
-        device: torch.device = CPU,
-    ) -> None:
-        self.metadata, self.device = metadata, device
-        self._pools = {name: Pool.of(metadata, name) for name in names}
-        self._models: dict[Member, MemberLSTM] = {}
-        described = {
-            (name, member.seq_length): member
-            for name, ensemble in metadata.ensembles.items()
-            for member in ensemble.members
-        }
-        for key in dict.fromkeys(key for pool in self._pools.values() for key in pool.members):
-            ensemble = metadata.ensembles[key[0]]
-            sizes = (ensemble.input_size, ensemble.hidden_size, ensemble.num_layers)
-            self._models[key] = read_member(artifacts_dir, key[0], described[key], sizes).to(device)
-
-    @classmethod
-    def load(cls, artifacts_dir: str | Path = "artifacts") -> "Predictor":
-        """All ensembles of a finished training, on the CPU; raises ArtifactError where they are not as they were."""
-        return cls(read_metadata(Path(artifacts_dir)), Path(artifacts_dir))
+class Predictor(Scorer):
+    """Trained ensembles, loaded once, ready to predict; parameters and errors are those of `Scorer`."""
 
     def predict_proba(
         self,
@@ -165,7 +116,7 @@ class Predictor:
         shares = pool.shares(fits)
         fitting = [member for member, does in zip(pool.members, fits, strict=True) if does]
         recent = {column: np.asarray(table[column])[-pool.lengths.max() - 2 :] for column in table}
-        streams = _streams(recent, {ensemble for ensemble, _ in fitting})
+        streams = stack_streams(recent, {ensemble for ensemble, _ in fitting})
         with torch.inference_mode():
             logits = np.array([self._last_logit(member, streams[member[0]]) for member in fitting])
         members = [
@@ -175,89 +126,9 @@ class Predictor:
         left_out = sorted(set(pool.lengths[~fits].tolist()))
         return Prediction(float(combine(logits, shares, pool.temperature, pool.centre)), members, left_out)
 
-    def score(self, table: pd.DataFrame, first: int = 0, end: int | None = None) -> pd.DataFrame:
-        """The probability of a return of each purchase from its own past, by every one of `names`.
-
-        Parameters
-        ----------
-        table : DataFrame
-            Purchases in time order, with `returned` and their scaled features (see `Scaler.extend`).
-        first, end : int
-            The rows to score, all by default; what lies before them is their past. A row gets the same number, to the
-            last bit, whatever rows are scored with it.
-
-        Returns
-        -------
-        DataFrame of shape (end - first, n_names), float64
-            NaN where no member's sequence length fits the past.
-        """
-        end = len(table) if end is None else end
-        logits = self.member_logits(table, first, end)
-        scores = {name: self.combine(logits, name) for name in self._pools}
-        return pd.DataFrame(scores, index=table.index[first:end])
-
-    def member_logits(self, table: pd.DataFrame, first: int, end: int) -> dict[Member, np.ndarray]:
-        """Each member's logits of shape (end - first,) for these rows, float64; NaN where the past is too short."""
-        # One purchase more than the longest window reads: the labels before those of the window are right.
-        start = max(first - self.metadata.seq_lengths[-1] - 1, 0)
-        found = {}
-        for member, windows in self.windows(table.iloc[start:end], first - start, end - start).items():
-            found[member] = np.full(end - first, np.nan)
-            found[member][end - first - len(windows) :] = self.logits(member, windows)
-        return found
-
-    def windows(self, table: pd.DataFrame, first: int, end: int) -> dict[Member, torch.Tensor]:
-        """What each member reads to tell of the rows from `first` to `end`, less those with too short a past.
-
-        Returns
-        -------
-        dict of Tensor of shape (at most end - first, n_steps, n_features), float32
-            Views over one stream per ensemble.
-        """
-        streams = _streams(table, {name for name, _ in self._models})
-        found = {}
-        for name, length in self._models:
-            stream, n_steps = streams[name], ENSEMBLES[name].n_steps(length)
-            if len(stream) < n_steps:
-                found[name, length] = stream.new_empty((0, n_steps, stream.shape[1]))
-                continue
-            # Window i is about row i + length.
-            every = stream.unfold(0, n_steps, 1).transpose(1, 2)  # (n_windows, n_steps, n_features)
-            found[name, length] = every[max(first - length, 0) : max(end - length, 0)]
-        return found
-
-    def logits(self, member: Member, windows: torch.Tensor) -> np.ndarray:
-        """A member's logits for windows of shape (n, n_steps, n_features), as float64 of shape (n,)."""
-        found = np.empty(len(windows))
-        batch = torch.zeros((BATCH_SIZE, *windows.shape[1:]))
-        with torch.inference_mode():
-            for at in range(0, len(windows), BATCH_SIZE):
-                n_rows = min(BATCH_SIZE, len(windows) - at)
-                batch[:n_rows] = windows[at : at + n_rows]
-                found[at : at + n_rows] = self._models[member](batch.to(self.device))[:n_rows].cpu()
-        return found
-
     def _last_logit(self, member: Member, stream: torch.Tensor) -> float:
         window = stream[None, -ENSEMBLES[member[0]].n_steps(member[1]) :]
         return self._models[member].last_logit(window.to(self.device)).item()
-
-    def pool(self, name: str) -> Pool:
-        """The members behind one of `names`, and how they are combined."""
-        return self._pools[name]
-
-    def model(self, member: Member) -> MemberLSTM:
-        """A member, on the predictor's device."""
-        return self._models[member]
-
-    def combine(self, logits: dict[Member, np.ndarray], name: str) -> np.ndarray:
-        """The probabilities that `name` makes of its members' logits of shape (n,); NaN where none has one."""
-        pool = self._pools[name]
-        return pool.combine(np.array([logits[member] for member in pool.members]))
-
-
-def _streams(table: Table, ensembles: set[str]) -> dict[str, torch.Tensor]:
-    """What each of `ensembles` reads of every purchase, of shape (n_rows, n_features), float32."""
-    return {name: torch.from_numpy(stack_features(table, ENSEMBLES[name].features)) for name in ensembles}
 
 
 def _check_history(history: dict[str, np.ndarray]) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.lib.ensemble import Predictor
 from stages.lib.layout import ENSEMBLES
 from stages.lib.pools import Member
+from stages.lib.scorer import Scorer
 from stages.lib.scores import log_losses
 
 MAX_ROWS, MIN_ROWS = 1000, 100
@@ -17,14 +17,14 @@ MAX_LAGS = 40
 
 
 def permutation_importance(
-    predictor: Predictor, name: str, table: pd.DataFrame, first: int, seed: int
+    scorer: Scorer, name: str, table: pd.DataFrame, first: int, seed: int
 ) -> tuple[dict[str, float], dict[str, float], int]:
     """Rise of the log loss, in nats, by what is shuffled among windows (Breiman 2001, "Random Forests").
 
     Parameters
     ----------
-    predictor : Predictor
-        That can predict `name`.
+    scorer : Scorer
+        That can score by `name`.
     name : str
         What predicts.
     table : DataFrame
@@ -42,7 +42,7 @@ def permutation_importance(
     n_rows : int
         Purchases that were predicted.
     """
-    members = predictor.pool(name).members
+    members = scorer.pool(name).members
     n_steps = {member: ENSEMBLES[member[0]].n_steps(member[1]) for member in members}
     features = list(dict.fromkeys(f for ensemble, _ in members for f in ENSEMBLES[ensemble].features))
     first_lag = min(length - steps + 1 for (_, length), steps in n_steps.items())
@@ -51,16 +51,16 @@ def permutation_importance(
     n_rows = min(len(table) - first, max(MIN_ROWS, min(MAX_ROWS, MAX_STEPS // cost)))
     sample = np.linspace(0, len(table) - first - 1, n_rows).round().astype(int)
     targets = table["returned"].to_numpy()[first:][sample]
-    every = predictor.windows(table, first, len(table))
+    every = scorer.windows(table, first, len(table))
     windows = {member: every[member][sample] for member in members}
-    plain = {member: predictor.logits(member, windows[member]) for member in members}
+    plain = {member: scorer.logits(member, windows[member]) for member in members}
     order = torch.from_numpy(np.random.default_rng(seed).permutation(n_rows))
 
     def loss(logits: dict[Member, np.ndarray]) -> float:
-        return float(log_losses(targets, predictor.combine(logits, name)).mean())
+        return float(log_losses(targets, scorer.combine(logits, name)).mean())
 
     def rise(shuffled: dict[Member, torch.Tensor]) -> float:
-        changed = {member: predictor.logits(member, inputs) for member, inputs in shuffled.items()}
+        changed = {member: scorer.logits(member, inputs) for member, inputs in shuffled.items()}
         return loss(plain | changed) - loss(plain)
 
     by_feature = {feature: rise(_shuffle_feature(windows, feature, order)) for feature in features}

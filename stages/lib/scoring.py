@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.lib.ensemble import Predictor
 from stages.lib.purchases import MAX_EXACT, NUMBER, Purchases
+from stages.lib.scorer import Scorer
 
 # Rows that are scored and written at a time; no figure depends on it.
 CHUNK = 8192
@@ -21,14 +21,14 @@ CONTROLS = ("\t", "\r", "\n")
 
 
 def score_rows(
-    predictor: Predictor, purchases: Purchases, names: list[str], threshold: float | None, chunk: int = CHUNK
+    scorer: Scorer, purchases: Purchases, names: list[str], threshold: float | None, chunk: int = CHUNK
 ) -> Iterator[pd.DataFrame]:
     """Tables of scored purchases, in time order, until all are done.
 
     Parameters
     ----------
-    predictor : Predictor
-        That can predict `names`.
+    scorer : Scorer
+        That can score by `names`.
     purchases : Purchases
         What to score; each row's past is the rows before it.
     names : list of str
@@ -44,7 +44,7 @@ def score_rows(
         `row` (in the file), `datetime`, `returned`, `number`, the probabilities and decisions, empty where the past is
         shorter than any member needs, and the other columns of the file, as `input_<column>` where the name is taken.
     """
-    table = predictor.metadata.scaling.extend(purchases.table)
+    table = scorer.metadata.scaling.extend(purchases.table)
     labels = np.array(["no", "yes"])
     for first in range(0, len(table), chunk):
         end = min(first + chunk, len(table))
@@ -58,7 +58,7 @@ def score_rows(
                 "number": pd.Series(list(map(_shorten, rows["number"].tolist())), dtype=object),
             }
         )
-        probabilities = predictor.score(table, first, end)
+        probabilities = scorer.score(table, first, end)
         for name in names:
             scored[name] = probabilities[name].round(DIGITS).to_numpy()
             if threshold is not None:
