@@ -1,6 +1,10 @@
 """What continuous integration runs, and with which rights."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -35,3 +39,14 @@ def test_the_workflow_and_the_script_for_one_machine_run_the_same_targets(target
 def test_the_oldest_python_is_the_one_that_make_asks_for():
     oldest = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["python"][0]
     assert f"({oldest.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime: apt-get install faketime")
+def test_another_worker_finds_tests_of_the_same_names(request):
+    # pytest-xdist gives up where two workers do not, such as when a name holds bytes with the second in them.
+    command = ["faketime", "-f", "+500d", sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
+    another = os.environ | {"PYTHONHASHSEED": "77", "TZ": "Asia/Kathmandu"}
+    found = subprocess.run(command, cwd=ROOT, env=another, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    names = {item.nodeid for item in request.session.items}
+    assert names - set(found.stdout.splitlines()) == set()
