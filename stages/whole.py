@@ -13,12 +13,17 @@ from stages.sequences import sequences
 from stages.train import train
 
 
-def run_stages(config: Settings, execution: Execution, out_dir: Path) -> None:
-    """Run every stage into `out_dir`; raises what the stages raise."""
+def train_stages(config: Settings, execution: Execution, out_dir: Path) -> None:
+    """Run the stages up to the trained members."""
     prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare)
     sequences(out_dir / "prepared", out_dir / "sequences", config.sequences)
     for ensemble in ENSEMBLES:
         train(ensemble, out_dir / "sequences" / ensemble, out_dir / ensemble, config.training(ensemble), execution)
+
+
+def run_stages(config: Settings, execution: Execution, out_dir: Path) -> None:
+    """Run every stage into `out_dir`; raises what the stages raise."""
+    train_stages(config, execution, out_dir)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
     backtest(out_dir / "prepared", out_dir, config, execution, run_stages)
     evaluate(out_dir / "prepared", out_dir, out_dir)

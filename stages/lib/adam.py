@@ -1,7 +1,6 @@
-"""Adam, holding the state that torch's functional form of it works on."""
+"""Adam, holding the state that torch's kernel for it works on."""
 
 import torch
-from torch.optim.adam import adam
 
 BETAS, EPS = (0.9, 0.999), 1e-8
 
@@ -10,7 +9,7 @@ class Adam:
     """`torch.optim.Adam(parameters, lr, fused=True)`, to the bit.
 
     The class of torch loads its compiler, which nothing here uses, at the first step: a second more for every process
-    that trains. It calls the same function as this one.
+    that trains. And it sorts its parameters by device and type at every step, which takes longer than the kernel.
 
     Parameters
     ----------
@@ -24,7 +23,7 @@ class Adam:
     lr : float
         May be set between steps.
     state : dict of str to dict of str to Tensor
-        For each moment, `step`, `exp_avg` and `exp_avg_sq`, that of each parameter (Kingma and Ba 2015, "Adam").
+        The moments `exp_avg` and `exp_avg_sq` of each parameter (Kingma and Ba 2015, "Adam"), and the number of steps.
     param_groups : list of dict
         What `torch.amp.GradScaler` asks of an optimizer.
     """
@@ -33,10 +32,11 @@ class Adam:
         self.lr = lr
         self.parameters = parameters
         self.param_groups = [{"params": list(parameters.values())}]
+        values = self.param_groups[0]["params"]
         self.state = {
-            "step": {name: torch.zeros((), device=value.device) for name, value in parameters.items()},
             "exp_avg": {name: torch.zeros_like(value) for name, value in parameters.items()},
             "exp_avg_sq": {name: torch.zeros_like(value) for name, value in parameters.items()},
+            "step": {"all": torch.zeros((), device=values[0].device)},
         }
 
     def zero_grad(self) -> None:
@@ -47,21 +47,21 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter by its gradient; all must have one."""
-        step, exp_avg, exp_avg_sq = ([*moment.values()] for moment in self.state.values())
+        exp_avg, exp_avg_sq, (step,) = ([*tensors.values()] for tensors in self.state.values())
         parameters = self.param_groups[0]["params"]
-        adam(
+        step += 1
+        torch._fused_adam_(
             parameters,
             [parameter.grad for parameter in parameters],
             exp_avg,
             exp_avg_sq,
             [],
-            step,
-            fused=True,
-            amsgrad=False,
+            [step] * len(parameters),
+            lr=self.lr,
             beta1=BETAS[0],
             beta2=BETAS[1],
-            lr=self.lr,
             weight_decay=0.0,
             eps=EPS,
+            amsgrad=False,
             maximize=False,
         )

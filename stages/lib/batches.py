@@ -1,6 +1,6 @@
 """Batches of windows for training: shuffled, gathered at once, equal windows of a batch merged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -133,6 +133,17 @@ class ShuffledBatches(Sampler[Picks]):
         yield from map(Picks, *(torch.from_numpy(values).split(sizes) for values in picks))
 
 
+class GatheredBatches:
+    """What a `DataLoader` without processes of its own gives, without what that costs per batch."""
+
+    def __init__(self, dataset: WindowDataset, batches: ShuffledBatches) -> None:
+        self.dataset = dataset
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self.dataset.__getitem__, self.batches)
+
+
 def shuffled_loader(
     dataset: WindowDataset,
     batch_size: int,
@@ -140,8 +151,10 @@ def shuffled_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
     prefetch_factor: int = 2,
-) -> DataLoader:
-    """A loader of shuffled batches; `num_workers`, `pin_memory` and `prefetch_factor` change no batch.
+) -> Iterable[Batch]:
+    """Shuffled batches, in a new order at each iteration.
+
+    `num_workers`, `pin_memory` and `prefetch_factor` change no batch.
 
     Parameters
     ----------
@@ -154,10 +167,13 @@ def shuffled_loader(
     prefetch_factor : int
         Batches each process fetches ahead.
     """
+    batches = ShuffledBatches(dataset, batch_size, generator)
+    if not (num_workers or pin_memory):
+        return GatheredBatches(dataset, batches)
     return DataLoader(
         dataset,
         batch_size=None,
-        sampler=ShuffledBatches(dataset, batch_size, generator),
+        sampler=batches,
         num_workers=num_workers,
         # Forked, the processes share the memory-mapped windows; joblib's workers would start them its own way.
         multiprocessing_context="fork" if num_workers else None,

@@ -128,7 +128,7 @@ class Predictor(Scorer):
 
     def _last_logit(self, member: Member, stream: torch.Tensor) -> float:
         window = stream[None, -ENSEMBLES[member[0]].n_steps(member[1]) :]
-        return self._models[member].last_logit(window.to(self.device)).item()
+        return self._models[member](window.to(self.device)).item()
 
 
 def _check_history(history: dict[str, np.ndarray]) -> None:

@@ -1,7 +1,8 @@
 """Our training against the plain loop of `reference.py`: same members, rows, epochs, batch size and precision.
 
-Whole runs, start-up included, in turn; each round has a seed of its own, so the losses of the rounds show the noise of
-seeds. `python -m tests.benchmarks.training --help` tells more; `make bench` runs it at its defaults.
+Whole runs up to the trained members, start-up and the reading of the CSV included, in turn; each round has a seed of
+its own, so the losses of the rounds show the noise of seeds. `python -m tests.benchmarks.training --help` tells more;
+`make bench` runs it at its defaults.
 """
 
 import argparse
@@ -46,11 +47,12 @@ def run(*command: str | Path) -> tuple[float, float, str]:
 
 
 def train_ours(folder: Path, flags: list[str], seed: int) -> dict[str, list[float]]:
-    """Seconds and best validation loss of each member after a whole `train.py`, with those of the run under `total`."""
+    """Seconds and best validation loss of each member, and seconds and memory of the whole run under `total`."""
     store, artifacts = folder / f"store{seed}", folder / f"ours{seed}"
     seconds, memory, _ = run(
         sys.executable,
-        "train.py",
+        "-m",
+        "tests.benchmarks.ours",
         "--quiet",
         *flags,
         "--seed",
