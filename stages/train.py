@@ -14,6 +14,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -25,50 +26,55 @@ from stages.lib.layout import ARTIFACTS, ENSEMBLES, EnsembleLayout, windows_file
 from stages.lib.outputs import replacing
 from stages.lib.sources import unchanged
 
+if TYPE_CHECKING:
+    from stages.lib.training import TrainedMember
+
 INPUTS = [ARTIFACTS / "sequences" / "{ensemble}"]
 
 
-def train(
-    ensemble: str,
-    windows_dir: Path,
-    out_dir: Path,
-    config: settings.TrainSettings,
-    execution: Execution,
-) -> None:
-    """Train every member of `ensemble`.
+def train(configs: dict[str, settings.TrainSettings], windows_dir: Path, out_dir: Path, execution: Execution) -> None:
+    """Train every member of each ensemble named in `configs`, all side by side.
 
     Parameters
     ----------
-    ensemble : {"time", "simple", "context"}
-        Which one.
+    configs : dict of {"time", "simple", "context"} to TrainSettings
+        Which ensembles, and how each trains; changes the result.
     windows_dir : Path
-        Holds its `seq<L>.pt` files.
+        Holds a folder per ensemble with its `seq<L>.pt` files.
     out_dir : Path
-        Gets a `.pth` file per member, `history.csv` (a line per member and epoch), `metrics.json` (each member's best
-        epoch), `validation.parquet` (each member's logits for the windows of `val`) and `training.json` (sizes,
-        effective precision and device).
-    config : TrainSettings
-        How to train; changes the result.
+        Gets a folder per ensemble: a `.pth` file per member, `history.csv` (a line per member and epoch),
+        `metrics.json` (each member's best epoch), `validation.parquet` (each member's logits for the windows of `val`)
+        and `training.json` (sizes, effective precision and device).
     execution : Execution
         How to carry it out; does not change the result.
 
     Raises
     ------
     ArtifactError
-        If there are no windows, or a file of them is damaged or not of this ensemble.
+        If there are no windows, or a file of them is damaged or not of its ensemble.
+    SettingsError
+        If the machine cannot train in the precision asked for.
     TrainingError
-        If the machine cannot train in the precision asked for, or a loss is not finite.
+        If a loss is not finite, or a training process is killed.
     """
     # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
+    from stages.lib.devices import choose_device
+    from stages.lib.members import EnsembleTask, train_members
+
+    if any(config.use_gpu and choose_device(True).type == "cpu" for config in configs.values()):
+        print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
+    tasks = {
+        name: EnsembleTask(_find_windows(windows_dir / name, ENSEMBLES[name]), config)
+        for name, config in configs.items()
+    }
+    for name, members in train_members(tasks, execution).items():
+        _write(name, members, out_dir / name, configs[name])
+
+
+def _write(ensemble: str, members: list["TrainedMember"], out_dir: Path, config: settings.TrainSettings) -> None:
+    # Imported here because of torch, as above.
     from stages.lib import tensors
     from stages.lib.devices import choose_device
-    from stages.lib.members import train_members
-
-    device = choose_device(config.use_gpu).type
-    if config.use_gpu and device == "cpu":
-        print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
-    windows_files = _find_windows(windows_dir, ENSEMBLES[ensemble])
-    members = train_members(windows_files, ensemble, config, execution)
 
     for member in members:
         write_atomic(out_dir / ENSEMBLES[ensemble].member_file(member.seq_length), tensors.save(member.state))
@@ -79,7 +85,7 @@ def train(
     pd.DataFrame(logits).to_parquet(buffer, index=False)
     write_atomic(out_dir / "validation.parquet", buffer.getvalue())
     architecture = {key: getattr(config, key) for key in ("hidden_size", "num_layers", "precision")}
-    write_json(out_dir / "training.json", {**architecture, "device": device})
+    write_json(out_dir / "training.json", {**architecture, "device": choose_device(config.use_gpu).type})
     figures = {
         f"seq{member.seq_length}": {
             "epochs": len(member.history),
@@ -126,7 +132,7 @@ def main() -> None:
     (windows_dir,) = (Path(str(path).format(ensemble=ensemble)) for path in INPUTS)
     watched = unchanged(Path(__file__), [windows_dir], config, lambda: settings.load().training(ensemble))
     with replacing(ARTIFACTS) as new, watched:
-        train(ensemble, windows_dir, new / ensemble, config, execution)
+        train({ensemble: config}, windows_dir.parent, new, execution)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ def train_stages(config: Settings, execution: Execution, out_dir: Path) -> None:
     """Run the stages up to the trained members."""
     prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare)
     sequences(out_dir / "prepared", out_dir / "sequences", config.sequences)
-    for ensemble in ENSEMBLES:
-        train(ensemble, out_dir / "sequences" / ensemble, out_dir / ensemble, config.training(ensemble), execution)
+    configs = {ensemble: config.training(ensemble) for ensemble in ENSEMBLES}
+    train(configs, out_dir / "sequences", out_dir, execution)
 
 
 def run_stages(config: Settings, execution: Execution, out_dir: Path) -> None:

@@ -1,21 +1,26 @@
+from dataclasses import replace
+
 import pytest
-import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from test_training import SETTINGS, some_windows
 
-from stages.lib import checkpoints, sources, store
+from stages.lib import checkpoints, sources, store, tensors
 from stages.lib.errors import ChangedError, SettingsError, TrainingError
 from stages.lib.execution import Execution
 from stages.lib.files import sha256
-from stages.lib.members import train_members
+from stages.lib.members import EnsembleTask, train_members
 from stages.lib.store import SOURCES, Entry
 from stages.lib.training import MemberTrainer
+
+
+def train_time(windows_files, settings, execution):
+    return train_members({"time": EnsembleTask(windows_files, settings)}, execution)["time"]
 
 
 @pytest.fixture(scope="module")
 def windows_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("windows")
-    files = {length: folder / f"seq{length}.pt" for length in (2, 3, 5)}
+    files = {length: folder / f"seq{length}.pt" for length in (2, 3, 4, 5)}
     for length, path in files.items():
         path.write_bytes(some_windows(length).to_bytes())
     return files
@@ -23,34 +28,45 @@ def windows_files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference(windows_files):
-    return train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
+    return train_time(windows_files, SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
 
 
 def assert_same(members, reference):
     assert [member.seq_length for member in members] == [member.seq_length for member in reference]
     for member, expected in zip(members, reference, strict=True):
         assert member.history == expected.history
-        assert all(torch.equal(member.state[name], tensor) for name, tensor in expected.state.items())
+        assert member.val_logits.numpy().tobytes() == expected.val_logits.numpy().tobytes()
+        # The bytes of its file.
+        assert tensors.save(member.state) == tensors.save(expected.state)
 
 
 @pytest.mark.parametrize(
     "execution",
     [
-        Execution(jobs=3, quiet=True, no_store=True),
+        Execution(jobs=2, quiet=True, no_store=True),
+        Execution(jobs=4, quiet=True, no_store=True),
         Execution(jobs=2, num_workers=2, pin_memory=True, prefetch_factor=4, quiet=True, no_store=True),
     ],
 )
 def test_how_members_run_changes_no_byte(windows_files, reference, execution):
-    assert_same(train_members(windows_files, "time", SETTINGS, execution), reference)
+    assert_same(train_time(windows_files, SETTINGS, execution), reference)
 
 
 def test_a_member_is_the_same_without_the_others(windows_files, reference):
-    alone = train_members({3: windows_files[3]}, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
+    alone = train_time({3: windows_files[3]}, SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
     assert_same(alone, reference[1:2])
 
 
+def test_ensembles_that_train_side_by_side_are_those_that_train_alone(windows_files, reference):
+    execution = Execution(jobs=2, quiet=True, no_store=True)
+    other = EnsembleTask({2: windows_files[2]}, SETTINGS.model_copy(update={"lr": 0.01}))
+    both = train_members({"time": EnsembleTask(windows_files, SETTINGS), "context": other}, execution)
+    assert_same(both["time"], reference)
+    assert_same(both["context"], train_members({"context": other}, execution)["context"])
+
+
 def test_every_epoch_of_every_member_is_a_line_on_stderr(windows_files, capsys):
-    members = train_members(windows_files, "time", SETTINGS, Execution(jobs=2, no_store=True))
+    members = train_time(windows_files, SETTINGS, Execution(jobs=2, no_store=True))
     out, err = capsys.readouterr()
     assert out == ""
     best = members[0].history[1]
@@ -59,7 +75,7 @@ def test_every_epoch_of_every_member_is_a_line_on_stderr(windows_files, capsys):
         f"val_accuracy {best.val_accuracy:.4f}"
     )
     assert line in err.splitlines()
-    assert len(err.splitlines()) == 9
+    assert len(err.splitlines()) == 12
 
 
 def test_nothing_is_trained_when_a_source_is_not_what_it_was_at_the_start(windows_files, tmp_path, monkeypatch):
@@ -68,27 +84,25 @@ def test_nothing_is_trained_when_a_source_is_not_what_it_was_at_the_start(window
     for module in (sources, store):
         monkeypatch.setattr(module, "at_start", lambda: at_start)
     with pytest.raises(ChangedError, match=r"^stages/lib/lstm\.py changed while this ran"):
-        train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True, store=tmp_path))
+        train_time(windows_files, SETTINGS, Execution(jobs=1, quiet=True, store=tmp_path))
     assert list(tmp_path.rglob("checkpoint")) == []
 
 
 def test_finished_members_are_read_without_a_worker(windows_files, reference, tmp_path, monkeypatch, capsys):
-    train_members(windows_files, "time", SETTINGS, Execution(jobs=1, quiet=True, store=tmp_path))
+    train_time(windows_files, SETTINGS, Execution(jobs=1, quiet=True, store=tmp_path))
     monkeypatch.setattr("stages.lib.members._train_member", None)
-    assert_same(train_members(windows_files, "time", SETTINGS, Execution(jobs=2, store=tmp_path)), reference)
-    assert capsys.readouterr().err.count("3 of 3 epochs taken from the store") == 3
+    assert_same(train_time(windows_files, SETTINGS, Execution(jobs=2, store=tmp_path)), reference)
+    assert capsys.readouterr().err.count("3 of 3 epochs taken from the store") == 4
 
 
 def test_quiet_prints_nothing(windows_files, capsys):
-    train_members({2: windows_files[2]}, "time", SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
+    train_time({2: windows_files[2]}, SETTINGS, Execution(jobs=1, quiet=True, no_store=True))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_precision_that_cannot_run_is_refused_before_training(windows_files, capsys):
     with pytest.raises(SettingsError, match="fp16"):
-        train_members(
-            windows_files, "time", SETTINGS.model_copy(update={"precision": "fp16"}), Execution(jobs=1, no_store=True)
-        )
+        train_time(windows_files, SETTINGS.model_copy(update={"precision": "fp16"}), Execution(jobs=1, no_store=True))
     assert capsys.readouterr().err == ""
 
 
@@ -113,13 +127,13 @@ def execution(tmp_path):
 
 
 def test_another_length_trains_alone_and_one_less_trains_none(windows_files, reference, execution, counted):
-    two = {length: windows_files[length] for length in (2, 5)}
-    train_members(two, "time", SETTINGS, execution)
+    three = {length: windows_files[length] for length in (2, 4, 5)}
+    train_time(three, SETTINGS, execution)
     counted.clear()
-    assert_same(train_members(windows_files, "time", SETTINGS, execution), reference)
+    assert_same(train_time(windows_files, SETTINGS, execution), reference)
     assert counted == [(3, 1), (3, 2), (3, 3)]
     counted.clear()
-    assert_same(train_members({2: windows_files[2]}, "time", SETTINGS, execution), reference[:1])
+    assert_same(train_time({2: windows_files[2]}, SETTINGS, execution), reference[:1])
     assert counted == []
 
 
@@ -134,7 +148,7 @@ def test_a_stopped_run_goes_on_after_the_last_finished_epoch(
 ):
     settings = SETTINGS.model_copy(update=changes)
     files = {3: windows_files[3]}
-    expected = train_members(files, "time", settings, Execution(jobs=1, quiet=True, no_store=True))
+    expected = train_time(files, settings, Execution(jobs=1, quiet=True, no_store=True))
     counted.clear()
     write = Entry.write
 
@@ -146,8 +160,8 @@ def test_a_stopped_run_goes_on_after_the_last_finished_epoch(
     with monkeypatch.context() as patch:
         patch.setattr(Entry, "write", write_and_stop)
         with pytest.raises(Stopped):
-            train_members(files, "time", settings, execution)
-    assert_same(train_members(files, "time", settings, execution), expected)
+            train_time(files, settings, execution)
+    assert_same(train_time(files, settings, execution), expected)
     assert counted == [(3, epoch.epoch) for epoch in expected[0].history]
 
 
@@ -170,20 +184,29 @@ def test_a_damaged_entry_is_dropped_with_a_warning_and_made_again(
     windows_files, reference, execution, counted, capsys, how
 ):
     files = {2: windows_files[2]}
-    train_members(files, "time", SETTINGS, execution)
+    train_time(files, SETTINGS, execution)
     (path,) = execution.store.glob("*/checkpoint")
     path.write_bytes(damage(path.read_bytes(), how))
     counted.clear()
-    assert_same(train_members(files, "time", SETTINGS, execution), reference[:1])
+    assert_same(train_time(files, SETTINGS, execution), reference[:1])
     assert counted == [(2, 1), (2, 2), (2, 3)]
     assert capsys.readouterr().err.startswith("warning: member store: ")
 
 
+def test_a_checkpoint_of_very_many_epochs_is_read(windows_files):
+    settings = SETTINGS.model_copy(update={"epochs": 30_000})
+    long, resumed = (MemberTrainer(some_windows(2), "time", settings, Execution(jobs=1)) for _ in range(2))
+    first = long.run_epoch()
+    long.history = [replace(first, epoch=number) for number in range(1, 30_001)]
+    checkpoints.resume(resumed, checkpoints.save(long))
+    assert resumed.finished
+
+
 def test_what_an_earlier_run_trained_is_said(windows_files, tmp_path, capsys):
     execution = Execution(jobs=1, store=tmp_path)
-    train_members({2: windows_files[2]}, "time", SETTINGS, execution)
+    train_time({2: windows_files[2]}, SETTINGS, execution)
     assert len(capsys.readouterr().err.splitlines()) == 3
-    train_members({2: windows_files[2]}, "time", SETTINGS, execution)
+    train_time({2: windows_files[2]}, SETTINGS, execution)
     assert capsys.readouterr().err == "time    L=2   3 of 3 epochs taken from the store\n"
 
 
@@ -193,4 +216,4 @@ def test_a_killed_worker_is_told_from_an_error_of_ours(windows_files, tmp_path, 
 
     monkeypatch.setattr("stages.lib.members.joblib.Parallel", lose_a_worker)
     with pytest.raises(TrainingError, match="the same command goes on after the last finished epoch"):
-        train_members(windows_files, "time", SETTINGS, Execution(jobs=2, quiet=True, store=tmp_path))
+        train_time(windows_files, SETTINGS, Execution(jobs=2, quiet=True, store=tmp_path))

@@ -91,3 +91,10 @@ def test_quiet_shows_nothing(row, capsys):
     with show_members([row], quiet=True) as run:
         HistoryWriter(row.path, run, []).add(*epochs(1, 1))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_that_another_run_puts_in_place_is_left_aside(row):
+    HistoryWriter(row.path, "run", []).add(*epochs(1, 1))
+    assert len(row.follow("run")) == 1
+    HistoryWriter(row.path, "another", epochs(1, 3))
+    assert row.follow("run") == []

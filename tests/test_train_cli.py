@@ -153,6 +153,16 @@ def test_a_run_from_another_folder_gives_the_same_bytes(small, tmp_path, run_her
     assert len(expected) == 43
 
 
+def test_a_length_more_trains_a_member_per_ensemble_and_one_less_none(small, tmp_path, run_here, monkeypatch):
+    monkeypatch.delenv("BOOMERANG_NO_STORE", raising=False)
+    trained = []
+    for lengths in ("2,4", "2,3,4", "2,3"):
+        found = run_here(*small, "--seq_lengths", lengths, "--artifacts_dir", "out", "--store", "store")
+        assert found.returncode == 0, found.stderr
+        trained.append({line[:2] for line in kills.EPOCH.findall(found.stderr)})
+    assert trained[1:] == [{(ensemble, "3") for ensemble in ENSEMBLES}, set()]
+
+
 def test_a_run_with_other_lengths_leaves_no_old_member(small, tmp_path, run_here):
     for lengths in ("2,4", "3"):
         assert run_here(*small, "--seq_lengths", lengths, "--artifacts_dir", "out").returncode == 0

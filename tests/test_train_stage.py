@@ -14,23 +14,23 @@ def run(params, tmp_path):
     config = settings.check(params, "test").training("time")
 
     def run():
-        train("time", tmp_path / "windows", tmp_path / "time", config, Execution(jobs=1, quiet=True, no_store=True))
+        train({"time": config}, tmp_path / "windows", tmp_path / "out", Execution(jobs=1, quiet=True, no_store=True))
 
     yield run
-    assert not (tmp_path / "time").exists()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
 def windows(trained, tmp_path):
     """A copy of the time ensemble's windows, to be damaged."""
-    return shutil.copytree(trained / "sequences" / "time", tmp_path / "windows")
+    return shutil.copytree(trained / "sequences" / "time", tmp_path / "windows" / "time")
 
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_folder_without_windows_is_refused(run, tmp_path, exists):
     if exists:
-        (tmp_path / "windows").mkdir()
-    with pytest.raises(ArtifactError, match="windows holds no windows: run the stage sequences first"):
+        (tmp_path / "windows" / "time").mkdir(parents=True)
+    with pytest.raises(ArtifactError, match="windows/time holds no windows: run the stage sequences first"):
         run()
 
 

@@ -76,6 +76,21 @@ def test_training_agrees_with_a_plain_loop():
         assert epoch.val_accuracy == pytest.approx(sum(right) / 10)
 
 
+@pytest.mark.parametrize("grad_accum_steps", [1, 3])
+def test_equal_windows_that_are_merged_train_the_same_member(grad_accum_steps):
+    returned = torch.tensor([0, 1, 1, 0, 1, 0, 0, 0, 1, 0] * 6, dtype=torch.float32)
+    windows = cut_windows(returned[:, None], returned, {"train": 40, "val": 10, "test": 10}, 3)
+    settings = SETTINGS.model_copy(update={"grad_accum_steps": grad_accum_steps, "batch_size": 8})
+    merged, plain = (MemberTrainer(windows, "simple", settings, EXECUTION) for _ in range(2))
+    assert len(next(iter(merged.loader)).inputs) < 8
+    plain.train_set.numbers = None
+    assert len(next(iter(plain.loader)).inputs) == 8
+    for _ in range(3):
+        ours, expected = merged.run_epoch(), plain.run_epoch()
+        assert ours.train_loss == pytest.approx(expected.train_loss, rel=1e-5)
+        assert ours.val_loss == pytest.approx(expected.val_loss, rel=1e-5)
+
+
 def test_the_best_epoch_by_validation_loss_is_kept():
     windows = some_windows()
     trained = train(windows, epochs=12, lr=0.2)

@@ -8,6 +8,9 @@ from stages.lib import tensors
 from stages.lib.errors import ArtifactError
 from stages.lib.training import Epoch, MemberTrainer
 
+# More than an epoch's figures take in a checkpoint.
+EPOCH_BYTES = 256
+
 
 def save(trainer: MemberTrainer) -> bytes:
     """All that the next epoch depends on and all that the result needs."""
@@ -29,7 +32,7 @@ def resume(trainer: MemberTrainer, content: bytes) -> None:
         If the bytes are damaged or not of this member; the trainer is then not to be used.
     """
     own = _tensors(trainer)
-    loaded = tensors.load(content, "checkpoint", own)
+    loaded = tensors.load(content, "checkpoint", own, EPOCH_BYTES * trainer.settings.epochs)
     try:
         tensors.check(loaded["tensors"], "checkpoint", own)
         trainer.history = [Epoch(**figures) for figures in loaded["history"]]

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -24,52 +25,70 @@ from stages.lib.training import MemberTrainer, TrainedMember
 from stages.lib.windows import read_windows
 
 
-def train_members(
-    windows_files: dict[int, Path], ensemble: str, settings: TrainSettings, execution: Execution
-) -> list[TrainedMember]:
+@dataclass(frozen=True)
+class EnsembleTask:
+    """What one ensemble's members are trained on, and how.
+
+    Attributes
+    ----------
+    windows_files : dict of int to Path
+        Sequence length and its file of `Windows.to_bytes`.
+    settings : TrainSettings
+        How each member is trained.
+    """
+
+    windows_files: dict[int, Path]
+    settings: TrainSettings
+
+
+def train_members(tasks: dict[str, EnsembleTask], execution: Execution) -> dict[str, list[TrainedMember]]:
     """Train one member per file of windows; neither `execution` nor the order changes a byte of the result.
 
     A member that the store of `execution` knows is not trained again; one that was interrupted goes on.
 
     Parameters
     ----------
-    windows_files : dict of int to Path
-        Sequence length and its file of `Windows.to_bytes`.
-    ensemble : str
-        Which ensemble the members belong to.
-    settings : TrainSettings
-        How each is trained.
+    tasks : dict of str to EnsembleTask
+        By ensemble. The members of all of them share the workers.
     execution : Execution
         How many run at a time, what is printed, where the store lies.
 
     Returns
     -------
-    list of TrainedMember
-        By ascending sequence length.
+    dict of str to list of TrainedMember
+        By ensemble, then by ascending sequence length.
 
     Raises
     ------
+    SettingsError
+        If the machine cannot train in the precision that is asked for.
     TrainingError
-        If the machine cannot train in the precision that is asked for, a loss is not finite, or a worker is killed.
+        If a loss is not finite, or a worker is killed.
     """
-    check_precision(settings.precision, choose_device(settings.use_gpu))
+    for task in tasks.values():
+        check_precision(task.settings.precision, choose_device(task.settings.use_gpu))
+    files = {(name, length): path for name, task in tasks.items() for length, path in task.windows_files.items()}
     with ExitStack() as stack:
         # Without a store the entries live as long as the run.
         store = execution.store_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boomerang-")))
         entries = {
-            length: Entry(store / entry_name(read_artifact(path), ensemble, length, settings))
-            for length, path in windows_files.items()
+            (name, length): Entry(store / entry_name(read_artifact(path), name, length, tasks[name].settings))
+            for (name, length), path in files.items()
         }
-        rows = [Row(ensemble, length, settings.epochs, entries[length].history_file) for length in sorted(entries)]
+        rows = [
+            Row(name, length, task.settings.epochs, entries[name, length].history_file)
+            for name, task in tasks.items()
+            for length in sorted(task.windows_files)
+        ]
         run = stack.enter_context(show_members(rows, execution.quiet))
         # The longest takes the most time: begun last, it would run alone at the end.
-        tasks = {
-            length: (windows_files[length], ensemble, settings, execution, entries[length], run)
-            for length in sorted(windows_files, reverse=True)
+        arguments = {
+            (name, length): (files[name, length], name, tasks[name].settings, execution, entries[name, length], run)
+            for name, length in sorted(files, key=lambda member: -member[1])
         }
         # What earlier runs finished is read here: workers take seconds to start.
-        found = {length: _read_finished(*task) for length, task in tasks.items()}
-        missing = [length for length in tasks if found[length] is None]
+        found = {member: _read_finished(*given) for member, given in arguments.items()}
+        missing = [member for member in arguments if found[member] is None]
         workers = joblib.Parallel(
             n_jobs=min(execution.jobs, len(missing) or 1),
             backend="loky",
@@ -78,14 +97,14 @@ def train_members(
             initargs=(os.getpid(),),
         )
         try:
-            trained = workers(joblib.delayed(_train_member)(*tasks[length]) for length in missing)
+            trained = workers(joblib.delayed(_train_member)(*arguments[member]) for member in missing)
         except TerminatedWorkerError:
             raise TrainingError(
                 "a training process was killed, for lack of memory perhaps (fewer --jobs need less): the same command "
                 "goes on after the last finished epoch"
             ) from None
     found |= dict(zip(missing, trained, strict=True))
-    return [found[length] for length in sorted(found)]
+    return {name: [found[name, length] for length in sorted(task.windows_files)] for name, task in tasks.items()}
 
 
 def _read_finished(
@@ -103,7 +122,8 @@ def _read_finished(
         return None
     if not trainer.finished:
         return None
-    HistoryWriter(entry.history_file, run, trainer.history)
+    with entry.reserved():
+        HistoryWriter(entry.history_file, run, trainer.history)
     return trainer.result()
 
 

@@ -54,6 +54,6 @@ def keep_freed_memory() -> None:
     gets them again page by page: 33,000 page faults a step at batch 1024 and L = 24.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    # A glibc that refuses the first would, with the second alone, map every larger block anew.
+    if mallopt and mallopt(M_MMAP_THRESHOLD, 1 << 30):
         mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

@@ -1,7 +1,7 @@
 """What training shows while it runs: one line per epoch, and on a terminal a table with a row per member below them.
 
 The members train in processes of their own. Each writes its history to a file; one thread here follows the files and
-writes to the console, so nothing is ever mixed.
+writes to the console, so no line cuts into another.
 """
 
 import json
@@ -67,10 +67,11 @@ class Row:
         """Read what was added; the lines that it is worth."""
         try:
             with self.path.open("rb") as file:
+                # Another run of the same member, whose turn came, may have put its own file in place of ours.
+                header = file.readline()
+                if not header.endswith(b"\n") or json.loads(header).get("run") != run:
+                    return []
                 if self.n_done is None:
-                    header = file.readline()
-                    if not header.endswith(b"\n") or json.loads(header).get("run") != run:
-                        return []
                     self.n_done, self.offset = json.loads(header)["n_done"], file.tell()
                 file.seek(self.offset)
                 lines = file.read()

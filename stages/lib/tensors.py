@@ -20,8 +20,19 @@ def save(content: Any) -> bytes:
     return buffer.getvalue()
 
 
-def load(content: bytes, name: str, expected: dict[str, torch.Tensor]) -> Any:
+def load(content: bytes, name: str, expected: dict[str, torch.Tensor], n_more_bytes: int = 0) -> Any:
     """What the bytes of `save` hold, on the CPU; nothing is unpickled but tensors and plain values.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    name : str
+        What messages call it.
+    expected : dict of str to Tensor
+        Tensors as large as those in it.
+    n_more_bytes : int
+        What it may hold besides them, above the megabyte that names and shapes may take.
 
     Raises
     ------
@@ -31,7 +42,7 @@ def load(content: bytes, name: str, expected: dict[str, torch.Tensor]) -> Any:
     try:
         # Compressed, a small file could unpack to more than the memory holds.
         unpacked = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
-        if unpacked > sum(tensor.nbytes for tensor in expected.values()) + OVERHEAD_BYTES:
+        if unpacked > sum(tensor.nbytes for tensor in expected.values()) + OVERHEAD_BYTES + n_more_bytes:
             raise ValueError(f"it unpacks to {unpacked} bytes, more than its tensors need")
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the damaged bytes lead it into

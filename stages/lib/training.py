@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stages.lib.adam import Adam
 from stages.lib.batches import Batch, WindowDataset, shuffled_loader
-from stages.lib.devices import autocast, choose_device
+from stages.lib.devices import autocast, choose_device, repeat_exactly
 from stages.lib.errors import TrainingError
 from stages.lib.execution import Execution
 from stages.lib.lstm import MemberLSTM
@@ -107,8 +107,7 @@ class MemberTrainer:
         self.train_set, val_set = WindowDataset(windows, "train"), WindowDataset(windows, "val")
         self.val_targets, (self.val_inputs, self.which_val_input) = val_set.targets, val_set.distinct()
         self.device = choose_device(settings.use_gpu)
-        if self.device.type == "cuda":
-            torch.use_deterministic_algorithms(True)
+        repeat_exactly(self.device)
         seed = member_seed(settings.seed, ensemble, self.seq_length)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

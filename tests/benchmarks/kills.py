@@ -21,7 +21,7 @@ EPOCH = re.compile(r"^(time|simple|context) +L=(\d+) +epoch (\d+) ", re.MULTILIN
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen:
-    """`train.py` into `folder`, its stderr into `folder`.log."""
+    """`train.py` into `folder`, its stderr into `folder`/log."""
     command = [sys.executable, str(ROOT / "train.py"), *arguments]
     command += ["--artifacts_dir", str(folder / "artifacts"), "--store", str(folder / "store")]
     environment = {name: value for name, value in os.environ.items() if name != "BOOMERANG_NO_STORE"}

@@ -47,7 +47,7 @@ def run(*command: str | Path) -> tuple[float, float, str]:
 
 
 def train_ours(folder: Path, flags: list[str], seed: int) -> dict[str, list[float]]:
-    """Seconds and best validation loss of each member, and seconds and memory of the whole run under `total`."""
+    """Seconds and last validation loss of each member, and seconds and memory of the whole run under `total`."""
     store, artifacts = folder / f"store{seed}", folder / f"ours{seed}"
     seconds, memory, _ = run(
         sys.executable,
@@ -66,7 +66,7 @@ def train_ours(folder: Path, flags: list[str], seed: int) -> dict[str, list[floa
     for path in store.glob("*/history.jsonl"):
         epochs = [json.loads(line) for line in path.read_text().splitlines()[1:]]
         name = f"{epochs[0]['ensemble']} {epochs[0]['seq_length']}"
-        found[name] = [sum(epoch["seconds"] for epoch in epochs), min(epoch["val_loss"] for epoch in epochs)]
+        found[name] = [sum(epoch["seconds"] for epoch in epochs), epochs[-1]["val_loss"]]
     return found
 
 
