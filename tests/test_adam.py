@@ -53,6 +53,7 @@ def test_a_loss_scaler_divides_gradients_and_leaves_out_steps_that_overflowed(fi
     scaler.update()
     if finite:
         expected.step()
+    assert optimizer.state["step"] == expected.state["step"]
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert scaler.get_scale() == (8 if finite else 4)
 

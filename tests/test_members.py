@@ -1,7 +1,9 @@
+import threading
+import time
 from dataclasses import replace
 
+import psutil
 import pytest
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from test_training import SETTINGS, some_windows
 
 from stages.lib import checkpoints, sources, store, tensors
@@ -210,10 +212,22 @@ def test_what_an_earlier_run_trained_is_said(windows_files, tmp_path, capsys):
     assert capsys.readouterr().err == "time    L=2   3 of 3 epochs taken from the store\n"
 
 
-def test_a_killed_worker_is_told_from_an_error_of_ours(windows_files, tmp_path, monkeypatch):
-    def lose_a_worker(*arguments, **options):
-        return lambda tasks: (_ for _ in ()).throw(TerminatedWorkerError("killed"))
+def kill_a_worker_at_work(store):
+    """Kill one of this process's children as soon as two members have done some epochs."""
+    while sum(len(path.read_text().splitlines()) > 10 for path in store.glob("*/history.jsonl")) < 2:
+        time.sleep(0.01)
+    workers = [child for child in psutil.Process().children() if "popen_loky_posix" in " ".join(child.cmdline())]
+    workers[0].kill()
 
-    monkeypatch.setattr("stages.lib.members.joblib.Parallel", lose_a_worker)
+
+def test_a_killed_worker_is_told_from_an_error_of_ours_and_can_be_made_up_for(windows_files, tmp_path):
+    files = {length: windows_files[length] for length in (2, 3)}
+    settings = SETTINGS.model_copy(update={"epochs": 200})
+    execution = Execution(jobs=2, quiet=True, store=tmp_path)
+    killer = threading.Thread(target=kill_a_worker_at_work, args=(tmp_path,))
+    killer.start()
     with pytest.raises(TrainingError, match="the same command goes on after the last finished epoch"):
-        train_time(windows_files, SETTINGS, Execution(jobs=2, quiet=True, store=tmp_path))
+        train_time(files, settings, execution)
+    killer.join()
+    expected = train_time(files, settings, Execution(jobs=2, quiet=True, no_store=True))
+    assert_same(train_time(files, settings, execution), expected)

@@ -53,3 +53,21 @@ with open({str(tmp_path / "file")!r}, "w") as file:
 def test_ctrl_c_while_starting_shows_no_traceback():
     found = begun("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)")
     assert (found.returncode, found.stderr) in ((130, ""), (0, ""))  # 0 where Ctrl-C is ignored
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="for glibc")
+def test_freed_memory_is_kept_and_given_back_when_told():
+    script = """
+import psutil
+from stages.lib.processes import give_freed_memory_back, keep_freed_memory
+keep_freed_memory()
+taken = [b"x" * (100 << 20) for _ in range(2)]
+del taken
+kept = psutil.Process().memory_info().rss
+give_freed_memory_back()
+print(kept >> 20, psutil.Process().memory_info().rss >> 20)
+"""
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    kept, left = map(int, found.stdout.split())
+    assert kept > 200
+    assert left < 100

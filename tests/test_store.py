@@ -25,8 +25,13 @@ OTHER_SETTINGS = {
 }
 
 
-def name(content=b"windows", ensemble="time", seq_length=3, **changes):
-    return entry_name(content, ensemble, seq_length, SETTINGS.model_copy(update=changes))
+@pytest.fixture
+def name(tmp_path):
+    def name(content=b"windows", ensemble="time", seq_length=3, **changes):
+        (tmp_path / "windows.pt").write_bytes(content)
+        return entry_name(tmp_path / "windows.pt", ensemble, seq_length, SETTINGS.model_copy(update=changes))
+
+    return name
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def name(content=b"windows", ensemble="time", seq_length=3, **changes):
         *({key: value} for key, value in OTHER_SETTINGS.items()),
     ],
 )
-def test_whatever_determines_a_member_changes_its_name(changes):
+def test_whatever_determines_a_member_changes_its_name(name, changes):
     assert name(**changes) != name()
 
 
@@ -46,19 +51,19 @@ def test_every_setting_but_the_wish_for_a_gpu_is_tried_above():
     assert {*OTHER_SETTINGS, "use_gpu"} == set(type(SETTINGS).model_fields)
 
 
-def test_asking_for_a_gpu_that_is_not_there_changes_no_name(monkeypatch):
+def test_asking_for_a_gpu_that_is_not_there_changes_no_name(name, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert name(use_gpu=True) == name()
 
 
 @pytest.mark.parametrize("variable", numerics.VARIABLES)
-def test_the_numeric_environment_changes_the_name(monkeypatch, variable):
+def test_the_numeric_environment_changes_the_name(name, monkeypatch, variable):
     before = name()
     monkeypatch.setenv(variable, "other")
     assert name() != before
 
 
-def test_versions_and_sources_change_the_name(monkeypatch):
+def test_versions_and_sources_change_the_name(name, monkeypatch):
     names = {name()}
     with monkeypatch.context() as patch:
         patch.setattr(store.torch, "__version__", "0")
@@ -66,11 +71,14 @@ def test_versions_and_sources_change_the_name(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(store.np, "__version__", "0")
         names.add(name())
+    with monkeypatch.context() as patch:
+        patch.setattr(store.torch.backends.cudnn, "version", lambda: 0)
+        names.add(name())
     for path in SOURCES.values():
         with monkeypatch.context() as patch:
             patch.setattr(store, "at_start", lambda path=path: at_start() | {path: "changed"})
             names.add(name())
-    assert len(names) == 3 + len(SOURCES)
+    assert len(names) == 4 + len(SOURCES)
 
 
 def test_every_module_that_trains_is_among_the_sources():

@@ -28,6 +28,10 @@ class Adam:
         What `torch.amp.GradScaler` asks of an optimizer.
     """
 
+    # `GradScaler` then sets `grad_scale` and `found_inf` for a step, and needs not ask the GPU whether a gradient
+    # overflowed, and wait for the answer.
+    _step_supports_amp_scaling = True
+
     def __init__(self, parameters: dict[str, torch.nn.Parameter], lr: float) -> None:
         self.lr = lr
         self.parameters = parameters
@@ -46,9 +50,10 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter by its gradient; all must have one."""
+        """Move every parameter by its gradient; all must have one. Without effect where one overflowed."""
         exp_avg, exp_avg_sq, (step,) = ([*tensors.values()] for tensors in self.state.values())
         parameters = self.param_groups[0]["params"]
+        found_inf = getattr(self, "found_inf", None)
         step += 1
         torch._fused_adam_(
             parameters,
@@ -64,4 +69,9 @@ class Adam:
             eps=EPS,
             amsgrad=False,
             maximize=False,
+            grad_scale=getattr(self, "grad_scale", None),
+            found_inf=found_inf,
         )
+        if found_inf is not None:
+            # 1 where a gradient overflowed: the kernel left the parameters as they were.
+            step -= found_inf.squeeze()

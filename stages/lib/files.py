@@ -127,6 +127,16 @@ def read_artifact(path: Path) -> bytes:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
 
 
+def sha256_of_artifact(path: Path) -> str:
+    """The SHA-256 of a file that an earlier stage wrote, read piece by piece; raises what `read_artifact` does."""
+    check_inside(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def check_inside(path: Path) -> None:
     """Refuse, with ArtifactError, a link that leads out of the folder it lies in."""
     try:

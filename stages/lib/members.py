@@ -15,8 +15,7 @@ from stages.lib import checkpoints
 from stages.lib.devices import check_precision, choose_device
 from stages.lib.errors import ArtifactError, ChangedError, TrainingError
 from stages.lib.execution import Execution
-from stages.lib.files import read_artifact
-from stages.lib.processes import die_with_parent, keep_freed_memory
+from stages.lib.processes import die_with_parent, give_freed_memory_back, keep_freed_memory
 from stages.lib.progress import HistoryWriter, Row, show_members
 from stages.lib.settings import TrainSettings
 from stages.lib.sources import check_sources
@@ -72,7 +71,7 @@ def train_members(tasks: dict[str, EnsembleTask], execution: Execution) -> dict[
         # Without a store the entries live as long as the run.
         store = execution.store_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boomerang-")))
         entries = {
-            (name, length): Entry(store / entry_name(read_artifact(path), name, length, tasks[name].settings))
+            (name, length): Entry(store / entry_name(path, name, length, tasks[name].settings))
             for (name, length), path in files.items()
         }
         rows = [
@@ -136,7 +135,7 @@ def _train_member(
     windows = read_windows(windows_file)
     # The code that is loaded here is that of the entry's name if the files, now that it is loaded, still are.
     check_sources(SOURCES.values())
-    if entry_name(read_artifact(windows_file), ensemble, windows.seq_length, settings) != entry.folder.name:
+    if entry_name(windows_file, ensemble, windows.seq_length, settings) != entry.folder.name:
         raise ChangedError("the code or the windows changed while this ran: nothing was written, run it again")
     with entry.reserved():
         trainer = MemberTrainer(windows, ensemble, settings, execution)
@@ -152,4 +151,7 @@ def _train_member(
             epoch = trainer.run_epoch()
             entry.write(checkpoints.save(trainer))
             history.add(epoch)
-    return trainer.result()
+    result = trainer.result()
+    del trainer
+    give_freed_memory_back()
+    return result

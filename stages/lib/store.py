@@ -18,7 +18,7 @@ import torch
 
 from stages.lib import adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows
 from stages.lib.errors import ArtifactError
-from stages.lib.files import sha256, write_atomic
+from stages.lib.files import sha256, sha256_of_artifact, write_atomic
 from stages.lib.settings import TrainSettings
 from stages.lib.sources import at_start
 
@@ -29,28 +29,33 @@ SOURCES = {
 }
 
 
-def entry_name(windows_content: bytes, ensemble: str, seq_length: int, settings: TrainSettings) -> str:
+def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: TrainSettings) -> str:
     """The SHA-256 of everything that determines a member: inputs, settings, code, libraries, machine.
 
     Parameters
     ----------
-    windows_content : bytes
-        The file of its windows.
+    windows_file : Path
+        The file of its windows, of any size: it is not read into memory as a whole.
     ensemble : str
         Which ensemble it belongs to.
     seq_length : int
         L.
     settings : TrainSettings
         How it is trained.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, cannot be read, or is a link that leads out of its folder.
     """
     device = devices.choose_device(settings.use_gpu)
     determined_by = {
-        "windows": sha256(windows_content),
+        "windows": sha256_of_artifact(windows_file),
         "ensemble": ensemble,
         "seq_length": seq_length,
         "settings": settings.model_dump(exclude={"use_gpu"}),
         "sources": {name: at_start()[path] for name, path in SOURCES.items()},
-        "libraries": {"torch": torch.__version__, "numpy": np.__version__},
+        "libraries": {"torch": torch.__version__, "numpy": np.__version__, "cudnn": torch.backends.cudnn.version()},
         "environment": {name: os.environ.get(name) for name in numerics.VARIABLES},
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
