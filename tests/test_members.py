@@ -214,7 +214,9 @@ def test_what_an_earlier_run_trained_is_said(windows_files, tmp_path, capsys):
 
 def kill_a_worker_at_work(store):
     """Kill one of this process's children as soon as two members have done some epochs."""
+    deadline = time.monotonic() + 60
     while sum(len(path.read_text().splitlines()) > 10 for path in store.glob("*/history.jsonl")) < 2:
+        assert time.monotonic() < deadline, "no two members were ever at work"
         time.sleep(0.01)
     workers = [child for child in psutil.Process().children() if "popen_loky_posix" in " ".join(child.cmdline())]
     workers[0].kill()
