@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.lib import numerics
 from stages.lib.decisions import cost_threshold
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.files import writing
@@ -150,8 +149,7 @@ def predict(flags: argparse.Namespace) -> None:
     """Print, or write, what the flags ask for."""
     names = choose_names(flags)
     threshold = choose_threshold(flags)
-    numerics.fix_environment({"fp32"})
-    # Imported here because torch reads its instruction limits from the environment when it is imported.
+    # Imported here because torch takes a second to import.
     import torch
 
     from stages.lib.artifacts import read_metadata

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages.lib import numerics, settings
+from stages.lib import settings
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.execution import Execution
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, METADATA_FILE, OUTPUT_FOLDERS, STORE, VERSION
@@ -169,11 +169,11 @@ def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.S
 
 def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) -> None:
     """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
-    numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
-    # Imported here because torch reads its instruction limits from the environment when it is imported.
+    # Imported here because torch takes a second to import.
     from stages.lib.artifacts import read_metadata
+    from stages.lib.backends import check_precision
     from stages.lib.description import describe
-    from stages.lib.devices import check_precision, choose_device
+    from stages.lib.devices import choose_device
     from stages.whole import run_stages
 
     for ensemble in ENSEMBLES:

@@ -17,12 +17,12 @@ from typing import Any
 
 import pandas as pd
 
-from stages.lib import numerics, settings
+from stages.lib import settings
 from stages.lib.errors import SettingsError, exit_on_error
 from stages.lib.evaluation import Evaluation
 from stages.lib.execution import Execution
 from stages.lib.files import read_json, write_json
-from stages.lib.layout import ARTIFACTS, BACKTEST_FILE, ENSEMBLES
+from stages.lib.layout import ARTIFACTS, BACKTEST_FILE
 from stages.lib.outputs import replacing
 from stages.lib.prepared import read_history
 from stages.lib.sources import unchanged
@@ -101,7 +101,7 @@ def _run_fold(
 
 
 def _run_stages(config: settings.Settings, execution: Execution, out_dir: Path) -> None:
-    # Imported by the first fold: torch reads its limits from the environment when it is imported, and no fold needs it.
+    # Imported by the first fold: torch takes a second to import, and without folds nothing needs it.
     from stages.whole import run_stages
 
     run_stages(config, execution, out_dir)
@@ -111,7 +111,6 @@ def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load()
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
-    numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
     watched = unchanged(Path(__file__), INPUTS, config, settings.load)
     with replacing(ARTIFACTS) as new, watched:
         backtest(ARTIFACTS / "prepared", new, config, execution, _run_stages)

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.special import expit
 
-from stages.lib import numerics
 from stages.lib.baselines import predict_baselines
 from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.evaluation import EVALUATION_FORMAT, BacktestFile, Evaluation
 from stages.lib.files import check, read_artifact, read_json, write_atomic, write_json
+from stages.lib.importance import permutation_importance
 from stages.lib.judging import SEED, Judged, Sample
 from stages.lib.layout import (
     ANSWERS,
@@ -36,6 +37,7 @@ from stages.lib.model_card import write_card
 from stages.lib.outputs import replacing
 from stages.lib.prepared import SummaryFile, read_prepared
 from stages.lib.report import write_report
+from stages.lib.scorer import Scorer
 from stages.lib.sources import unchanged
 from stages.lib.tables import list_curves, list_metrics, list_models
 
@@ -60,11 +62,6 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
     """
-    # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
-    import torch
-
-    from stages.lib.scorer import Scorer
-
     # As in training: the same bytes whatever number of cores there is.
     torch.set_num_threads(1)
     table = read_prepared(prepared_dir / "purchases.parquet")
@@ -97,8 +94,6 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
 
 def _answer(table: pd.DataFrame, n_test: int, scorer: Any) -> dict[str, Any]:
     """What is found out on the last `n_test` purchases."""
-    from stages.lib.importance import permutation_importance
-
     first = len(table) - n_test
     returned = table["returned"].to_numpy()
     sample = Sample(returned[first:], float(returned[table["part"] == "train"].mean()))
@@ -154,7 +149,6 @@ def _read_losses(path: Path) -> dict[str, dict[str, list[float]]]:
 
 def main() -> None:
     """Run the stage."""
-    numerics.fix_environment({"fp32"})
     with replacing(ARTIFACTS) as new, unchanged(Path(__file__), INPUTS):
         evaluate(ARTIFACTS / "prepared", ARTIFACTS, new)
 

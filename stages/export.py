@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from stages.lib import numerics
 from stages.lib.errors import ArtifactError, SettingsError, exit_on_error
 from stages.lib.files import write_atomic
 from stages.lib.layout import ARTIFACTS, ENSEMBLES
@@ -81,7 +80,6 @@ def main() -> None:
     )
     parser.add_argument("--output_dir", type=Path, default=Path("onnx"), help="where the files go (default: onnx)")
     flags = parser.parse_args()
-    numerics.fix_environment({"fp32"})
     try:
         import onnx  # noqa: F401 (only to see that it is there)
         import onnxruntime  # noqa: F401

@@ -14,20 +14,20 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stages.lib import numerics, settings
+from stages.lib import settings, tensors
+from stages.lib.devices import choose_device
 from stages.lib.errors import ArtifactError, exit_on_error
 from stages.lib.execution import Execution
 from stages.lib.files import check_inside, write_atomic, write_json
 from stages.lib.layout import ARTIFACTS, ENSEMBLES, EnsembleLayout, windows_file
+from stages.lib.members import EnsembleTask, train_members
 from stages.lib.outputs import replacing
 from stages.lib.sources import unchanged
-
-if TYPE_CHECKING:
-    from stages.lib.training import TrainedMember
+from stages.lib.training import TrainedMember
+from stages.lib.windows import read_windows
 
 INPUTS = [ARTIFACTS / "sequences" / "{ensemble}"]
 
@@ -57,10 +57,6 @@ def train(configs: dict[str, settings.TrainSettings], windows_dir: Path, out_dir
     TrainingError
         If a loss is not finite, or a training process is killed.
     """
-    # Imported here because torch reads its instruction limits, which the caller sets, when it is imported.
-    from stages.lib.devices import choose_device
-    from stages.lib.members import EnsembleTask, train_members
-
     if any(config.use_gpu and choose_device(True).type == "cpu" for config in configs.values()):
         print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
     tasks = {
@@ -71,11 +67,7 @@ def train(configs: dict[str, settings.TrainSettings], windows_dir: Path, out_dir
         _write(name, members, out_dir / name, configs[name])
 
 
-def _write(ensemble: str, members: list["TrainedMember"], out_dir: Path, config: settings.TrainSettings) -> None:
-    # Imported here because of torch, as above.
-    from stages.lib import tensors
-    from stages.lib.devices import choose_device
-
+def _write(ensemble: str, members: list[TrainedMember], out_dir: Path, config: settings.TrainSettings) -> None:
     for member in members:
         write_atomic(out_dir / ENSEMBLES[ensemble].member_file(member.seq_length), tensors.save(member.state))
     history = pd.DataFrame([asdict(epoch) for member in members for epoch in member.history])
@@ -101,9 +93,6 @@ def _write(ensemble: str, members: list["TrainedMember"], out_dir: Path, config:
 
 def _find_windows(folder: Path, layout: EnsembleLayout) -> dict[int, Path]:
     """The files of windows in `folder` by sequence length; raises ArtifactError if one is not what its name says."""
-    # Imported here because of torch, as above.
-    from stages.lib.windows import read_windows
-
     found = {}
     for path in sorted(folder.glob("*.pt")):
         check_inside(path)
@@ -128,7 +117,6 @@ def main() -> None:
     config = settings.load().training(ensemble)
     # An experiment in a folder of its own is told by DVC which repository it was started from: one store serves all.
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
-    numerics.fix_environment({config.precision})
     (windows_dir,) = (Path(str(path).format(ensemble=ensemble)) for path in INPUTS)
     watched = unchanged(Path(__file__), [windows_dir], config, lambda: settings.load().training(ensemble))
     with replacing(ARTIFACTS) as new, watched:

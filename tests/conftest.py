@@ -16,7 +16,7 @@ import yaml
 
 from stages.lib.numerics import fix_environment
 
-fix_environment({"fp32"})
+fix_environment()
 # What a test trains is trained by that test.
 os.environ["BOOMERANG_NO_STORE"] = "true"
 # DVC and its stages are those of the environment that runs the tests, also where it is not activated.

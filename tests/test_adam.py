@@ -32,13 +32,6 @@ def test_every_step_is_that_of_torch_to_the_bit():
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_gradients_are_forgotten():
-    values = parameters()
-    set_gradients(values.values(), 0)
-    Adam(values, 0.01).zero_grad()
-    assert all(value.grad is None for value in values.values())
-
-
 @pytest.mark.parametrize("finite", [True, False])
 def test_a_loss_scaler_divides_gradients_and_leaves_out_steps_that_overflowed(finite):
     ours, theirs = parameters(), parameters()

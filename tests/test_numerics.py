@@ -4,36 +4,57 @@ import sys
 
 import pytest
 
+from stages.lib import numerics
+
 PROGRAM = """
-import os
+import os, platform
 from stages.lib.numerics import fix_environment
 {before}
-fix_environment({precisions})
+fix_environment()
 print(os.environ.get("ATEN_CPU_CAPABILITY"))
+{after}
+"""
+TORCH = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+OPENBLAS = "import numpy, threadpoolctl; print(*(found['architecture'] for found in threadpoolctl.threadpool_info()))"
+COMPILED = """
+from stages.lib import recurrence
+from stages.lib.backends import check_precision
 import torch
-print(torch.backends.cpu.get_cpu_capability())
+check_precision("fp32", torch.device("cpu"))
+for code in (recurrence.run_forward, recurrence.run_backward):
+    assembly = "".join(code.inspect_asm().values())
+    print("vfmadd" in assembly and "ymm" in assembly, "zmm" in assembly)
 """
 
 
-def run(before, precisions):
-    program = PROGRAM.format(before=before, precisions=precisions)
-    names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
-    environment = {name: value for name, value in os.environ.items() if name not in names}
+def run(before="", after="", **more):
+    program = PROGRAM.format(before=before, after=after)
+    environment = {name: value for name, value in os.environ.items() if name not in numerics.VARIABLES} | more
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
 
 
-def test_fp32_is_limited_to_avx2():
-    assert run("", {"fp32"}).stdout.split() == ["avx2", "AVX2"]
-
-
-@pytest.mark.parametrize("precisions", [{"bf16"}, {"fp32", "bf16"}])
-def test_bf16_is_not_limited(precisions):
-    assert run("", precisions).stdout.split()[0] == "None"
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        pytest.param(TORCH, ["AVX2"], id="torch"),
+        pytest.param(OPENBLAS, ["Haswell"], id="OpenBLAS"),
+        pytest.param(COMPILED, ["True", "False"] * 2, id="numba"),
+    ],
+)
+def test_libraries_are_limited_to_avx2(program, expected, tmp_path):
+    # What numba finds compiled it does not show.
+    assert run(after=program, NUMBA_CACHE_DIR=str(tmp_path)).stdout.split() == ["avx2", *expected]
 
 
 def test_what_the_caller_set_stays():
-    assert run("os.environ['ATEN_CPU_CAPABILITY'] = 'default'", {"fp32"}).stdout.split() == ["default", "DEFAULT"]
+    assert run("os.environ['ATEN_CPU_CAPABILITY'] = 'default'", TORCH).stdout.split() == ["default", "DEFAULT"]
 
 
-def test_too_late_is_an_error():
-    assert "before torch is imported" in run("import torch", {"fp32"}).stderr
+def test_another_kind_of_cpu_is_not_limited():
+    assert run("platform.machine = lambda: 'aarch64'").stdout.split() == ["None"]
+
+
+@pytest.mark.parametrize("library", ["numpy", "numba", "torch"])
+def test_too_late_is_an_error(library):
+    # numba and torch import numpy too.
+    assert "must be called before num" in run(f"import {library}").stderr

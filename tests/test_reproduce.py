@@ -182,8 +182,8 @@ def test_data_that_is_not_in_git_comes_along_from_the_repository_alone(tmp_path)
     assert "data/own.csv is not what dvc.lock records: it was computed from another" in said
 
 
-# NumPy and OpenBLAS without what only some CPUs have; torch is limited by the pipeline itself.
-OLDER_CPU = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OPENBLAS_CORETYPE": "Nehalem"}
+# NumPy without what only some CPUs have; torch, OpenBLAS and numba are limited by the pipeline itself.
+OLDER_CPU = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"}
 
 
 @pytest.mark.xdist_group("pipeline")

@@ -65,11 +65,12 @@ def test_the_numeric_environment_changes_the_name(name, monkeypatch, variable):
 
 def test_versions_and_sources_change_the_name(name, monkeypatch):
     names = {name()}
+    for library in (store.torch, store.np, store.numba, store.llvmlite):
+        with monkeypatch.context() as patch:
+            patch.setattr(library, "__version__", "0")
+            names.add(name())
     with monkeypatch.context() as patch:
-        patch.setattr(store.torch, "__version__", "0")
-        names.add(name())
-    with monkeypatch.context() as patch:
-        patch.setattr(store.np, "__version__", "0")
+        patch.setattr(store.recurrence, "IS_AVAILABLE", False)
         names.add(name())
     with monkeypatch.context() as patch:
         patch.setattr(store.torch.backends.cudnn, "version", lambda: 0)
@@ -78,7 +79,7 @@ def test_versions_and_sources_change_the_name(name, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(store, "at_start", lambda path=path: at_start() | {path: "changed"})
             names.add(name())
-    assert len(names) == 4 + len(SOURCES)
+    assert len(names) == 7 + len(SOURCES)
 
 
 def test_every_module_that_trains_is_among_the_sources():

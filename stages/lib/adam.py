@@ -43,11 +43,6 @@ class Adam:
             "step": {"all": torch.zeros((), device=values[0].device)},
         }
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for parameter in self.parameters.values():
-            parameter.grad = None
-
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter by its gradient; all must have one. Without effect where one overflowed."""

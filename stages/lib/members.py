@@ -10,9 +10,11 @@ from pathlib import Path
 import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
 
 from stages.lib import checkpoints
-from stages.lib.devices import check_precision, choose_device
+from stages.lib.backends import check_precision
+from stages.lib.devices import choose_device
 from stages.lib.errors import ArtifactError, ChangedError, TrainingError
 from stages.lib.execution import Execution
 from stages.lib.processes import die_with_parent, give_freed_memory_back, keep_freed_memory
@@ -131,6 +133,7 @@ def _train_member(
 ) -> TrainedMember:
     # With a second thread per member two members on two cores wait for each other, up to 100 times as long.
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
     keep_freed_memory()
     windows = read_windows(windows_file)
     # The code that is loaded here is that of the entry's name if the files, now that it is loaded, still are.

@@ -1,13 +1,17 @@
 """The numeric environment: the same bytes from the same inputs, whatever x86-64 CPU computes them."""
 
 import os
+import platform
 import sys
 
-# Wider instructions sum in another order, which moves the last bit of a float.
+# Wider instructions sum in another order, which moves the last bit of a float. Haswell, of 2013, first had AVX2.
 INSTRUCTION_LIMITS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_CBWR": "COMPATIBLE",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx2,+fma",
 }
 # Without a fixed workspace cuBLAS may choose another algorithm from run to run (NVIDIA's cuBLAS reproducibility notes).
 GPU_SETTINGS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -21,21 +25,19 @@ VARIABLES = (
 )
 
 
-def fix_environment(precisions: set[str]) -> None:
-    """Limit torch to instructions that every x86-64 CPU of the last decade has; a value the caller set stays.
-
-    Parameters
-    ----------
-    precisions : set of {"fp32", "fp16", "bf16"}
-        What the process will compute in. `bf16` needs the wider instructions: with it the limits are left out.
+def fix_environment() -> None:
+    """Limit libraries to instructions that every x86-64 CPU of the last decade has; a value the caller set stays.
 
     Raises
     ------
     RuntimeError
-        If torch is imported already: it reads the limits at import.
+        If one of them is imported already: they read the limits at import.
     """
-    wanted = GPU_SETTINGS if "bf16" in precisions else INSTRUCTION_LIMITS | GPU_SETTINGS
-    if "torch" in sys.modules and not wanted.keys() <= os.environ.keys():
-        raise RuntimeError("fix_environment must be called before torch is imported")
+    wanted = dict(GPU_SETTINGS)
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        wanted |= INSTRUCTION_LIMITS
+    late = [library for library in ("numpy", "numba", "torch") if library in sys.modules]
+    if late and not wanted.keys() <= os.environ.keys():
+        raise RuntimeError(f"fix_environment must be called before {late[0]} is imported")
     for name, value in wanted.items():
         os.environ.setdefault(name, value)

@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 
+from stages.lib.numerics import fix_environment
+
 STDERR = 2
 PR_SET_PDEATHSIG = 1
 # Parameters of glibc's mallopt.
@@ -15,7 +17,8 @@ def begin() -> None:
     """Prepare a process that has just started: called before what takes long to import.
 
     A closed stdin, stdout or stderr is opened on nothing: the next file that is opened would take its place and get
-    what is meant for the console. Ctrl-C ends the process without a traceback, until `exit_on_error` takes over.
+    what is meant for the console. Ctrl-C ends the process without a traceback, until `exit_on_error` takes over. The
+    numeric environment is fixed, which libraries read when they are imported.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
@@ -25,6 +28,7 @@ def begin() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 (for as long as the process lives)
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    fix_environment()
 
 
 def die_with_parent(parent: int | None = None) -> None:

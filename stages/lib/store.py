@@ -13,10 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
+import llvmlite
+import numba
 import numpy as np
 import torch
 
-from stages.lib import adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows
+from stages.lib import (
+    adam,
+    backends,
+    batches,
+    checkpoints,
+    devices,
+    forest,
+    lstm,
+    numerics,
+    recurrence,
+    tensors,
+    training,
+    windows,
+)
 from stages.lib.errors import ArtifactError
 from stages.lib.files import sha256, sha256_of_artifact, write_atomic
 from stages.lib.settings import TrainSettings
@@ -25,7 +40,10 @@ from stages.lib.sources import at_start
 # The modules whose code decides what a member becomes.
 SOURCES = {
     module.__name__: Path(module.__file__).resolve()
-    for module in (adam, batches, checkpoints, devices, lstm, numerics, tensors, training, windows)
+    for module in [
+        *(adam, backends, batches, checkpoints, devices, forest),
+        *(lstm, numerics, recurrence, tensors, training, windows),
+    ]
 }
 
 
@@ -55,7 +73,11 @@ def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: Tra
         "seq_length": seq_length,
         "settings": settings.model_dump(exclude={"use_gpu"}),
         "sources": {name: at_start()[path] for name, path in SOURCES.items()},
-        "libraries": {"torch": torch.__version__, "numpy": np.__version__, "cudnn": torch.backends.cudnn.version()},
+        "libraries": {
+            **{library.__name__: library.__version__ for library in (torch, np, numba, llvmlite)},
+            "cudnn": torch.backends.cudnn.version(),
+        },
+        "compiled": recurrence.IS_AVAILABLE,
         "environment": {name: os.environ.get(name) for name in numerics.VARIABLES},
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stages.lib.adam import Adam
-from stages.lib.batches import Batch, WindowDataset, shuffled_loader
-from stages.lib.devices import autocast, choose_device, repeat_exactly
+from stages.lib.backends import choose_backend
+from stages.lib.batches import WindowDataset, shuffled_loader
+from stages.lib.devices import choose_device, repeat_exactly
 from stages.lib.errors import TrainingError
 from stages.lib.execution import Execution
 from stages.lib.lstm import MemberLSTM
@@ -118,6 +119,7 @@ class MemberTrainer:
         self.optimizer = Adam(dict(self.model.named_parameters()), settings.lr)
         # Loss scaling keeps small fp16 gradients from vanishing (Micikevicius et al. 2018, "Mixed Precision Training").
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.backend = choose_backend(self.model, settings.precision, self.scaler)
         self.order = torch.Generator().manual_seed(seed)
         self.loader = shuffled_loader(
             self.train_set,
@@ -173,27 +175,16 @@ class MemberTrainer:
             if index % steps == 0:
                 # Each sample of a group weighs the same, also in the last group, which may be smaller.
                 n_group = min(steps * batch_size, n_left)
-                self.optimizer.zero_grad()
-            loss = self._loss_sum(Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch)))
-            self.scaler.scale(loss / n_group).backward()
-            total += loss.detach()
+                self.backend.zero_grad()
+            total += self.backend.add_gradient(batch, n_group)
             n_left -= min(batch_size, n_left)
             if (index + 1) % steps == 0 or n_left == 0:
                 self.scaler.step(self.optimizer)
                 self.scaler.update()
         return total.item() / len(self.train_set)
 
-    def _loss_sum(self, batch: Batch) -> torch.Tensor:
-        logits = self._logits(batch.inputs)
-        return binary_cross_entropy_with_logits(logits, batch.targets, weight=batch.counts, reduction="sum")
-
-    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        with autocast(self.device, self.settings.precision):
-            return self.model(inputs).float()
-
     def _validate(self) -> torch.Tensor:
         """Logits of shape (n_val,) for the windows of `val`, in time order, on the CPU."""
         self.model.eval()
-        with torch.inference_mode():
-            batches = [self._logits(inputs.to(self.device)) for inputs in self.val_inputs.split(VALIDATION_BATCH)]
-            return torch.cat(batches).cpu()[self.which_val_input]
+        batches = [self.backend.logits(inputs) for inputs in self.val_inputs.split(VALIDATION_BATCH)]
+        return torch.cat(batches)[self.which_val_input]

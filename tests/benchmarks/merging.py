@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stages.lib.numerics import fix_environment
 
-fix_environment({"fp32"})
+fix_environment()
 
 import torch  # noqa: E402
 
@@ -34,8 +34,8 @@ def seconds_per_step(trainer: MemberTrainer) -> float:
     seconds = []
     for batch in islice(iter(trainer.loader), N_STEPS):
         started = time.perf_counter()
-        trainer.optimizer.zero_grad()
-        trainer._loss_sum(batch).backward()
+        trainer.backend.zero_grad()
+        trainer.backend.add_gradient(batch, len(batch.counts))
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
 

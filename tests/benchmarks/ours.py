@@ -1,14 +1,15 @@
 """What `train.py` does up to the trained members, with its flags: the plain loop neither evaluates nor describes."""
 
 if __name__ == "__main__":
+    from stages.lib.processes import begin
     from stages.lib.sources import at_start
 
+    begin()
     at_start()
 
-from stages.lib import numerics
 from stages.lib.execution import Execution
-from stages.lib.layout import ENSEMBLES
 from stages.lib.yaml_file import read_yaml
+from stages.whole import train_stages
 from train import ROOT, apply_flags, build_parser
 
 
@@ -18,10 +19,6 @@ def main() -> None:
     flags = build_parser(params).parse_args()
     config = apply_flags(params, flags)
     execution = Execution.from_environment(ROOT, **{name: getattr(flags, name) for name in Execution.model_fields})
-    numerics.fix_environment({config.training(ensemble).precision for ensemble in ENSEMBLES})
-    # Imported here because torch reads its instruction limits from the environment when it is imported.
-    from stages.whole import train_stages
-
     train_stages(config, execution, flags.artifacts_dir)
 
 

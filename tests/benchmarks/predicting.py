@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--artifacts_dir", type=Path, default=Path("artifacts"))
     parser.add_argument("--rounds", type=int, default=9)
     flags = parser.parse_args()
-    fix_environment({"fp32"})
+    fix_environment()
     import torch
 
     from stages.lib.ensemble import Predictor
