@@ -13,8 +13,9 @@ from stages.lib.forest import Forest, grow
 from stages.lib.lstm import MemberLSTM
 
 AUTOCAST_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-# Windows that a CPU computes together: more of them, and what the gradient needs of their steps leaves the cache.
-CHUNK = 256
+# Steps of windows that a CPU computes together: what the gradient needs of more of them leaves the cache. And the
+# fewest windows: products of fewer rows are slower than memory.
+CHUNK_STEPS, CHUNK_WINDOWS = 768, 32
 
 
 class Backend(Protocol):
@@ -58,16 +59,16 @@ class CpuBackend:
             gradient.zero_()
 
     def add_gradient(self, batch: Batch, n_group: int) -> torch.Tensor:
-        whole = (batch.inputs, batch.targets, batch.counts / n_group)
-        if len(batch.inputs) <= CHUNK:
+        whole, n = (batch.inputs, batch.targets, batch.counts / n_group), _chunk_size(batch.inputs)
+        if len(batch.inputs) <= n:
             logits = self._add_gradient(*whole)
         else:
-            chunks = zip(*(tensor.split(CHUNK) for tensor in whole), strict=True)
+            chunks = zip(*(tensor.split(n) for tensor in whole), strict=True)
             logits = torch.cat([self._add_gradient(*chunk) for chunk in chunks])
         return binary_cross_entropy_with_logits(logits, batch.targets, weight=batch.counts, reduction="sum")
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        runs = (self._run(chunk) for chunk in inputs.split(CHUNK))
+        runs = (self._run(chunk) for chunk in inputs.split(_chunk_size(inputs)))
         return torch.cat([torch.from_numpy(logits) for _, _, logits in runs])
 
     def _run(self, inputs: torch.Tensor) -> tuple[Forest, list[recurrence.Layer], np.ndarray]:
@@ -90,6 +91,10 @@ class CpuBackend:
 
     def _rounded(self, values: np.ndarray) -> np.ndarray:
         return torch.from_numpy(values).bfloat16().float().numpy() if self.is_rounded else values
+
+
+def _chunk_size(inputs: torch.Tensor) -> int:
+    return max(CHUNK_WINDOWS, CHUNK_STEPS // inputs.shape[1])
 
 
 def _by_fours(arrays: list[np.ndarray]) -> list[list[np.ndarray]]:
