@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -24,3 +28,11 @@ def test_rounding_is_that_of_bfloat16():
     rounded = values.numpy().copy()
     recurrence._round(rounded)
     np.testing.assert_array_equal(rounded, values.bfloat16().float().numpy())
+
+
+def test_where_nothing_can_be_kept_each_process_compiles_for_itself():
+    program = "from stages.lib import forest; print(forest.grow.stats.cache_path)"
+    # numba is left with one place, which nobody names.
+    environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+    found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "None\n"), found.stderr

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from stages.lib.recurrence import compiled
 
 
 class Forest(NamedTuple):
@@ -27,7 +28,7 @@ class Forest(NamedTuple):
     ends: np.ndarray
 
 
-@njit(cache=True)
+@compiled
 def grow(inputs):
     """The `Forest` of windows.
 

@@ -8,6 +8,7 @@ All of it stands in one file: numba looks for changes in the file of a function 
 """
 
 import ctypes
+from collections.abc import Callable
 from typing import NamedTuple
 
 import llvmlite.binding
@@ -38,8 +39,16 @@ _P_HIGH = tuple(map(np.float32, (-8.60467152213735e-11, 2.00018790482477e-13, -2
 _Q = tuple(map(np.float32, (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06)))
 _LIMIT = np.float32(7.99881172180175781)
 
-# `contract`: a product and the sum it goes into are one instruction, always the same one for the same CPU.
-_compiled = njit(cache=True, error_model="numpy", fastmath={"contract"})
+
+def compiled(function: Callable) -> Callable:
+    """The function compiled at its first call, and kept on disk for later processes, beside its file or in the home."""
+    # `contract`: a product and the sum it goes into are one instruction, always the same one for the same CPU.
+    options = {"error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:
+        # Neither can be written: each process compiles for itself, in five seconds.
+        return njit(**options)(function)
 
 
 class Layer(NamedTuple):
@@ -66,7 +75,7 @@ class Layer(NamedTuple):
     hidden: np.ndarray
 
 
-@_compiled
+@compiled
 def _tanh(x):
     # Written so that NaN stays NaN.
     x = -_LIMIT if x < -_LIMIT else (_LIMIT if x > _LIMIT else x)
@@ -76,12 +85,12 @@ def _tanh(x):
     return x * p / (((_Q[3] * s + _Q[2]) * s + _Q[1]) * s + _Q[0])
 
 
-@_compiled
+@compiled
 def _sigmoid(x):
     return _HALF * _tanh(_HALF * x) + _HALF
 
 
-@_compiled
+@compiled
 def _round(values):
     """Round to bfloat16, ties to even."""
     bits = values.reshape(values.size).view(np.uint32)
@@ -90,7 +99,7 @@ def _round(values):
         bits[index] = (bits[index] + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000)
 
 
-@_compiled
+@compiled
 def _add_product(first, is_first_transposed, second, is_second_transposed, beta, result):
     """`result = beta * result + first @ second`, either of them transposed; all of them lie row by row."""
     n_rows, n_columns = result.shape
@@ -112,13 +121,13 @@ def _add_product(first, is_first_transposed, second, is_second_transposed, beta,
     )
 
 
-@_compiled
+@compiled
 def _is_shared(starts):
     """Whether any beginning is that of several windows: nodes then do not lie as their parents do."""
     return starts[1] < starts[-1] - starts[-2]
 
 
-@_compiled
+@compiled
 def _run_cells(gates, cells, bounded, hidden, start, end):
     """From sums of products to gates, and from the cells of the parents to cells and outputs, for some nodes."""
     size = cells.shape[1]
@@ -139,7 +148,7 @@ def _run_cells(gates, cells, bounded, hidden, start, end):
             hidden[node, unit] = gates[node, 3 * size + unit] * bounded[node, unit]
 
 
-@_compiled
+@compiled
 def run_forward(values, forest, w_ih, w_hh, bias, is_rounded):
     """One `Layer` over a forest (Hochreiter and Schmidhuber 1997, "Long short-term memory"; gates in torch's order).
 
@@ -186,7 +195,7 @@ def run_forward(values, forest, w_ih, w_hh, bias, is_rounded):
     return Layer(values, w_ih, w_hh, gates, cells, bounded, hidden)
 
 
-@_compiled
+@compiled
 def run_head(hidden, ends, weight, bias):
     """The linear layer on the last output of each window.
 
@@ -212,7 +221,7 @@ def run_head(hidden, ends, weight, bias):
     return logits
 
 
-@_compiled
+@compiled
 def run_head_backward(logits, targets, weights, hidden, ends, weight, d_weight, d_bias):
     """The gradient of the binary cross-entropy of `run_head`.
 
@@ -238,7 +247,7 @@ def run_head_backward(logits, targets, weights, hidden, ends, weight, d_weight, 
     return d_hidden
 
 
-@_compiled
+@compiled
 def _run_cells_backward(layer, d_hidden, d_cells, parents, start, end):
     """The gradient of `_run_cells`: that by the sums of products takes the place of the gates.
 
@@ -269,7 +278,7 @@ def _run_cells_backward(layer, d_hidden, d_cells, parents, start, end):
             gates[node, size + unit] = d_cells[node, unit] * cells[parent, unit] * f * (_ONE - f)
 
 
-@_compiled
+@compiled
 def run_backward(layer, forest, d_hidden, is_rounded, is_first, d_w_ih, d_w_hh, d_b_ih, d_b_hh):
     """The gradient of `run_forward`, through time (Werbos 1990); `layer.gates` and `d_hidden` are overwritten.
 
