@@ -8,6 +8,7 @@ from stages.lib import backends
 from stages.lib.backends import CpuBackend, TorchBackend, check_precision, choose_backend
 from stages.lib.batches import Batch
 from stages.lib.errors import SettingsError
+from stages.lib.forest import grow
 from stages.lib.lstm import MemberLSTM
 
 CPU = torch.device("cpu")
@@ -93,12 +94,19 @@ def test_pieces_that_fit_the_cache_make_the_gradient_of_the_whole(n_features, mo
     backend = CpuBackend(model, "fp32")
     backend.zero_grad()
     loss, logits, whole = backend.add_gradient(batch, 50), backend.logits(batch.inputs), gradients(model)
-    monkeypatch.setattr(backends, "CHUNK_STEPS", 42)
-    monkeypatch.setattr(backends, "CHUNK_WINDOWS", 7)
+    sizes = []
+    monkeypatch.setattr(backends, "grow", lambda inputs: sizes.append(len(inputs)) or grow(inputs))
+    monkeypatch.setattr(backends, "CHUNK_STEPS", 6 * 7)
+    monkeypatch.setattr(backends, "CHUNK_WINDOWS", 1)
     backend.zero_grad()
     assert backend.add_gradient(batch, 50).item() == pytest.approx(loss.item())
     torch.testing.assert_close(backend.logits(batch.inputs), logits)
     assert_agree(gradients(model), whole)
+    assert sizes[0] == 7
+    assert sum(sizes) == 2 * len(batch.inputs)
+    monkeypatch.setattr(backends, "CHUNK_WINDOWS", 9)
+    backend.logits(batch.inputs)
+    assert sizes[-1] <= 9 == max(sizes)
 
 
 def test_windows_that_overlap_in_memory_are_read():

@@ -28,7 +28,7 @@ class Backend(Protocol):
         """Add the gradient of the losses' sum over `batch`, divided by `n_group`, and give the sum, of shape ()."""
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (n,), float32, on the CPU, of inputs of shape (n, L, n_features)."""
+        """Logits of shape (n,), float32, where the model lies, of inputs of shape (n, L, n_features)."""
 
 
 class CpuBackend:
@@ -131,7 +131,7 @@ class TorchBackend:
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return self._logits(inputs.to(self.device)).cpu()
+            return self._logits(inputs.to(self.device))
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
         with self.autocast():

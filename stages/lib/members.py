@@ -133,14 +133,13 @@ def _train_member(
 ) -> TrainedMember:
     # With a second thread per member two members on two cores wait for each other, up to 100 times as long.
     torch.set_num_threads(1)
-    threadpool_limits(1, user_api="blas")
     keep_freed_memory()
     windows = read_windows(windows_file)
     # The code that is loaded here is that of the entry's name if the files, now that it is loaded, still are.
     check_sources(SOURCES.values())
     if entry_name(windows_file, ensemble, windows.seq_length, settings) != entry.folder.name:
         raise ChangedError("the code or the windows changed while this ran: nothing was written, run it again")
-    with entry.reserved():
+    with entry.reserved(), threadpool_limits(1, user_api="blas"):
         trainer = MemberTrainer(windows, ensemble, settings, execution)
         try:
             checkpoint = entry.read()

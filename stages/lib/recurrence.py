@@ -4,16 +4,34 @@ torch's own LSTM prepares half a millisecond anew at each training step on a CPU
 often as they occur. The products here are those of numpy's OpenBLAS, the loops around them are compiled by numba.
 Neither changes the order of a sum from run to run, and `stages.lib.numerics` names the CPU that both compute for.
 
-All of it stands in one file: numba looks for changes in the file of a function alone, not where it calls others.
+numba keeps what it compiled, and would take old code for new: it looks at a function's own file and the CPU, not at
+the functions it calls, nor at the variables that set the compiler. So each state of all these has a folder of its own.
 """
 
 import ctypes
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+# First, while the files are sure to be those that are imported.
+_SOURCES = [Path(__file__).with_name(name).read_bytes() for name in ("recurrence.py", "forest.py")]
+
 import llvmlite.binding
+import numba
 import numpy as np
 from numba import njit, types
+
+_STATE = [
+    numba.__version__,
+    llvmlite.__version__,
+    *sorted(f"{name}={os.environ[name]}" for name in os.environ if name.startswith("NUMBA_")),
+]
+_DIGEST = hashlib.sha256(b"\0".join([*_SOURCES, *(text.encode() for text in _STATE)])).hexdigest()
+_CACHES = Path(numba.config.CACHE_DIR or Path(__file__).with_name("__pycache__"))
+numba.config.CACHE_DIR = str(_CACHES / f"compiled-{_DIGEST[:16]}")
+numba.config.CACHE_LOCATOR_CLASSES = "UserProvidedCacheLocator"
 
 # OpenBLAS's product of float32 matrices, as the numpy of PyPI has it on Linux.
 _FOUND = getattr(ctypes.CDLL(np._core._multiarray_umath.__file__), "scipy_cblas_sgemm64_", None)
@@ -41,13 +59,13 @@ _LIMIT = np.float32(7.99881172180175781)
 
 
 def compiled(function: Callable) -> Callable:
-    """The function compiled at its first call, and kept on disk for later processes, beside its file or in the home."""
+    """The function compiled at its first call, and kept on disk for later processes."""
     # `contract`: a product and the sum it goes into are one instruction, always the same one for the same CPU.
     options = {"error_model": "numpy", "fastmath": {"contract"}}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:
-        # Neither can be written: each process compiles for itself, in five seconds.
+        # There is nowhere to write to: each process compiles for itself, in five seconds.
         return njit(**options)(function)
 
 

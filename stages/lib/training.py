@@ -187,4 +187,4 @@ class MemberTrainer:
         """Logits of shape (n_val,) for the windows of `val`, in time order, on the CPU."""
         self.model.eval()
         batches = [self.backend.logits(inputs) for inputs in self.val_inputs.split(VALIDATION_BATCH)]
-        return torch.cat(batches)[self.which_val_input]
+        return torch.cat(batches).cpu()[self.which_val_input]

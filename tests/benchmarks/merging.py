@@ -15,6 +15,7 @@ from stages.lib.numerics import fix_environment
 fix_environment()
 
 import torch  # noqa: E402
+from threadpoolctl import threadpool_limits  # noqa: E402
 
 from stages.lib import settings  # noqa: E402
 from stages.lib.execution import Execution  # noqa: E402
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("data_path", type=Path, nargs="?", default=ROOT / "data" / "purchases.csv")
     data_path = parser.parse_args().data_path
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
     keep_freed_memory()
     config = settings.load(ROOT / "params.yaml")
     with tempfile.TemporaryDirectory() as name:

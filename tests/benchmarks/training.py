@@ -107,7 +107,7 @@ for _ in range(9):
     start = time.perf_counter(); a @ a; seconds.append(time.perf_counter() - start)
 print(2 * 1024**3 / sorted(seconds)[4])
 """
-    # MKL's reproducible mode is for small sums at the end of our model, not for its LSTM.
+    # MKL's reproducible mode is slow, and the products of our members are not MKL's.
     limits = {} if precision == "bf16" else INSTRUCTION_LIMITS | {"MKL_CBWR": "AVX2"}
     return float(subprocess.check_output([sys.executable, "-c", script], env=os.environ | limits, text=True))
 
