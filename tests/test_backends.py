@@ -183,7 +183,7 @@ def test_torch_computes_where_the_product_of_matrices_is_not_found(monkeypatch):
     assert isinstance(backend, CpuBackend)
     backend.zero_grad()
     loss, logits, expected = backend.add_gradient(batch, 8), backend.logits(batch.inputs), gradients(model)
-    monkeypatch.setattr(backends.recurrence, "IS_AVAILABLE", False)
+    monkeypatch.setattr(backends.compiling, "IS_AVAILABLE", False)
     backend = choose_backend(model, "fp32", NO_SCALER)
     assert isinstance(backend, TorchBackend)
     backend.zero_grad()
@@ -221,14 +221,14 @@ def test_a_precision_that_fails_at_the_first_step_is_refused_with_the_reason(mon
     def fail(*arguments, **keywords):
         raise RuntimeError("could not create a primitive\nmore")
 
-    monkeypatch.setattr(backends.recurrence, "IS_AVAILABLE", False)
+    monkeypatch.setattr(backends.compiling, "IS_AVAILABLE", False)
     monkeypatch.setattr("stages.lib.backends.MemberLSTM.forward", fail)
     with pytest.raises(SettingsError, match=r"bf16 does not run on cpu here: could not create a primitive$"):
         check_precision("bf16", CPU)
 
 
 def test_a_precision_that_an_lstm_takes_for_another_is_refused(monkeypatch):
-    monkeypatch.setattr(backends.recurrence, "IS_AVAILABLE", False)
+    monkeypatch.setattr(backends.compiling, "IS_AVAILABLE", False)
     monkeypatch.setattr(TorchBackend, "autocast", lambda backend: nullcontext())
     with pytest.raises(SettingsError, match=r"bf16 does not run on cpu here: an LSTM takes torch\.float32$"):
         check_precision("bf16", CPU)

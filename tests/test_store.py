@@ -70,7 +70,7 @@ def test_versions_and_sources_change_the_name(name, monkeypatch):
             patch.setattr(library, "__version__", "0")
             names.add(name())
     with monkeypatch.context() as patch:
-        patch.setattr(store.recurrence, "IS_AVAILABLE", False)
+        patch.setattr(store.compiling, "IS_AVAILABLE", False)
         names.add(name())
     with monkeypatch.context() as patch:
         patch.setattr(store.torch.backends.cudnn, "version", lambda: 0)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from stages.lib import recurrence
+from stages.lib import compiling, recurrence
 from stages.lib.batches import Batch
 from stages.lib.errors import SettingsError
 from stages.lib.forest import Forest, grow
@@ -55,10 +55,12 @@ class CpuBackend:
         self.d_layers, self.d_head = _by_fours(d_arrays[:-2]), d_arrays[-2:]
 
     def zero_grad(self) -> None:
+        """As in `Backend`."""
         for gradient in self.gradients:
             gradient.zero_()
 
     def add_gradient(self, batch: Batch, n_group: int) -> torch.Tensor:
+        """As in `Backend`; large batches piece by piece."""
         whole, n = (batch.inputs, batch.targets, batch.counts / n_group), _chunk_size(batch.inputs)
         if len(batch.inputs) <= n:
             logits = self._add_gradient(*whole)
@@ -68,6 +70,7 @@ class CpuBackend:
         return binary_cross_entropy_with_logits(logits, batch.targets, weight=batch.counts, reduction="sum")
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """As in `Backend`; many windows piece by piece."""
         runs = (self._run(chunk) for chunk in inputs.split(_chunk_size(inputs)))
         return torch.cat([torch.from_numpy(logits) for _, _, logits in runs])
 
@@ -102,7 +105,7 @@ def _by_fours(arrays: list[np.ndarray]) -> list[list[np.ndarray]]:
 
 
 class TorchBackend:
-    """A member where torch computes it: on a GPU, and on a CPU whose numpy lacks what `recurrence` takes from it.
+    """A member where torch computes it: on a GPU, and on a CPU whose numpy lacks what `compiling` takes from it.
 
     Parameters
     ----------
@@ -120,16 +123,19 @@ class TorchBackend:
         self.dtype = AUTOCAST_DTYPES[precision]
 
     def zero_grad(self) -> None:
+        """As in `Backend`."""
         for parameter in self.model.parameters():
             parameter.grad = None
 
     def add_gradient(self, batch: Batch, n_group: int) -> torch.Tensor:
+        """As in `Backend`, of the loss that the scaler scales; the sum that is given is not scaled."""
         inputs, targets, counts = (tensor.to(self.device, non_blocking=True) for tensor in batch)
         loss = binary_cross_entropy_with_logits(self._logits(inputs), targets, weight=counts, reduction="sum")
         self.scaler.scale(loss / n_group).backward()
         return loss.detach()
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """As in `Backend`."""
         with torch.inference_mode():
             return self._logits(inputs.to(self.device))
 
@@ -144,7 +150,7 @@ class TorchBackend:
 
 def choose_backend(model: MemberLSTM, precision: str, scaler: torch.amp.GradScaler) -> Backend:
     """The fastest that there is for where the model lies."""
-    if model.fc.bias.device.type == "cpu" and recurrence.IS_AVAILABLE:
+    if model.fc.bias.device.type == "cpu" and compiling.IS_AVAILABLE:
         return CpuBackend(model, precision)
     return TorchBackend(model, precision, scaler)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.lib.recurrence import compiled
+from stages.lib.compiling import compiled
 
 
 class Forest(NamedTuple):

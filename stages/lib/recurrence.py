@@ -3,70 +3,13 @@
 torch's own LSTM prepares half a millisecond anew at each training step on a CPU, and reads windows that begin alike as
 often as they occur. The products here are those of numpy's OpenBLAS, the loops around them are compiled by numba.
 Neither changes the order of a sum from run to run, and `stages.lib.numerics` names the CPU that both compute for.
-
-numba keeps what it compiled, and would take old code for new: it looks at a function's own file and the CPU, not at
-the functions it calls, nor at the variables that set the compiler. So each state of all these has a folder of its own.
 """
 
-import ctypes
-import hashlib
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
-# First, while the files are sure to be those that are imported.
-_SOURCES = [Path(__file__).with_name(name).read_bytes() for name in ("recurrence.py", "forest.py")]
-
-import llvmlite.binding
-import numba
 import numpy as np
-from numba import njit, types
 
-_STATE = [
-    numba.__version__,
-    llvmlite.__version__,
-    *sorted(f"{name}={os.environ[name]}" for name in os.environ if name.startswith("NUMBA_")),
-]
-_DIGEST = hashlib.sha256(b"\0".join([*_SOURCES, *(text.encode() for text in _STATE)])).hexdigest()
-_CACHES = Path(numba.config.CACHE_DIR or Path(__file__).with_name("__pycache__"))
-numba.config.CACHE_DIR = str(_CACHES / f"compiled-{_DIGEST[:16]}")
-numba.config.CACHE_LOCATOR_CLASSES = "UserProvidedCacheLocator"
-
-# OpenBLAS's product of float32 matrices, as the numpy of PyPI has it on Linux.
-_FOUND = getattr(ctypes.CDLL(np._core._multiarray_umath.__file__), "scipy_cblas_sgemm64_", None)
-# Whether anything below can be called.
-IS_AVAILABLE = _FOUND is not None
-if IS_AVAILABLE:
-    # Compiled code outlives the process in numba's cache: it finds by name what lies elsewhere in each process.
-    llvmlite.binding.add_symbol("boomerang_sgemm", ctypes.cast(_FOUND, ctypes.c_void_p).value)
-_SGEMM = types.ExternalFunction(
-    "boomerang_sgemm",
-    types.void(
-        *(types.int32,) * 3,  # row-major, is the first transposed, is the second
-        *(types.int64,) * 3,  # rows, columns, and what is summed over
-        *(types.float32, types.intp, types.int64, types.intp, types.int64),  # alpha, first, its stride, second, stride
-        *(types.float32, types.intp, types.int64),  # beta, result, its stride
-    ),
-)
-_ROW_MAJOR, _AS_IT_IS, _TRANSPOSED = 101, 111, 112
-_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
-# tanh(x) as x P(x^2) / Q(x^2) for x within 8, beyond which it is 1 in float32: the approximation of Eigen and of XLA.
-_P = tuple(map(np.float32, (4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08)))
-_P_HIGH = tuple(map(np.float32, (-8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16)))
-_Q = tuple(map(np.float32, (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06)))
-_LIMIT = np.float32(7.99881172180175781)
-
-
-def compiled(function: Callable) -> Callable:
-    """The function compiled at its first call, and kept on disk for later processes."""
-    # `contract`: a product and the sum it goes into are one instruction, always the same one for the same CPU.
-    options = {"error_model": "numpy", "fastmath": {"contract"}}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:
-        # There is nowhere to write to: each process compiles for itself, in five seconds.
-        return njit(**options)(function)
+from stages.lib.compiling import ONE, ZERO, add_product, compiled, round_to_bf16, sigmoid, tanh
 
 
 class Layer(NamedTuple):
@@ -94,52 +37,6 @@ class Layer(NamedTuple):
 
 
 @compiled
-def _tanh(x):
-    # Written so that NaN stays NaN.
-    x = -_LIMIT if x < -_LIMIT else (_LIMIT if x > _LIMIT else x)
-    s = x * x
-    high = (_P_HIGH[2] * s + _P_HIGH[1]) * s + _P_HIGH[0]
-    p = (((high * s + _P[3]) * s + _P[2]) * s + _P[1]) * s + _P[0]
-    return x * p / (((_Q[3] * s + _Q[2]) * s + _Q[1]) * s + _Q[0])
-
-
-@compiled
-def _sigmoid(x):
-    return _HALF * _tanh(_HALF * x) + _HALF
-
-
-@compiled
-def _round(values):
-    """Round to bfloat16, ties to even."""
-    bits = values.reshape(values.size).view(np.uint32)
-    for index in range(bits.size):
-        odd = (bits[index] >> np.uint32(16)) & np.uint32(1)
-        bits[index] = (bits[index] + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000)
-
-
-@compiled
-def _add_product(first, is_first_transposed, second, is_second_transposed, beta, result):
-    """`result = beta * result + first @ second`, either of them transposed; all of them lie row by row."""
-    n_rows, n_columns = result.shape
-    _SGEMM(
-        _ROW_MAJOR,
-        _TRANSPOSED if is_first_transposed else _AS_IT_IS,
-        _TRANSPOSED if is_second_transposed else _AS_IT_IS,
-        n_rows,
-        n_columns,
-        first.shape[0] if is_first_transposed else first.shape[1],
-        _ONE,
-        first.ctypes.data,
-        first.shape[1],
-        second.ctypes.data,
-        second.shape[1],
-        beta,
-        result.ctypes.data,
-        n_columns,
-    )
-
-
-@compiled
 def _is_shared(starts):
     """Whether any beginning is that of several windows: nodes then do not lie as their parents do."""
     return starts[1] < starts[-1] - starts[-2]
@@ -152,16 +49,16 @@ def _run_cells(gates, cells, bounded, hidden, start, end):
     for node in range(start, end):
         # A loop for each gate: several in one are too much for the compiler to take eight units at a time.
         for unit in range(2 * size):
-            gates[node, unit] = _sigmoid(gates[node, unit])
+            gates[node, unit] = sigmoid(gates[node, unit])
         for unit in range(size):
-            gates[node, 2 * size + unit] = _tanh(gates[node, 2 * size + unit])
+            gates[node, 2 * size + unit] = tanh(gates[node, 2 * size + unit])
         for unit in range(size):
-            gates[node, 3 * size + unit] = _sigmoid(gates[node, 3 * size + unit])
+            gates[node, 3 * size + unit] = sigmoid(gates[node, 3 * size + unit])
         for unit in range(size):
             new = gates[node, unit] * gates[node, 2 * size + unit]
             cells[node, unit] = gates[node, size + unit] * cells[node, unit] + new
         for unit in range(size):
-            bounded[node, unit] = _tanh(cells[node, unit])
+            bounded[node, unit] = tanh(cells[node, unit])
         for unit in range(size):
             hidden[node, unit] = gates[node, 3 * size + unit] * bounded[node, unit]
 
@@ -189,17 +86,17 @@ def run_forward(values, forest, w_ih, w_hh, bias, is_rounded):
     for node in range(n_nodes):
         for unit in range(4 * size):
             gates[node, unit] = bias[unit]
-    _add_product(values, False, w_ih, True, _ONE, gates)
+    add_product(values, False, w_ih, True, ONE, gates)
     for step in range(len(starts) - 1):
         start, end = starts[step], starts[step + 1]
         if step == 0:
-            cells[start:end] = _ZERO
+            cells[start:end] = ZERO
         else:
             before = starts[step - 1]
             if is_shared:
-                _add_product(hidden[before:start], False, w_hh, True, _ZERO, recurrent[: start - before])
+                add_product(hidden[before:start], False, w_hh, True, ZERO, recurrent[: start - before])
             else:
-                _add_product(hidden[before:start], False, w_hh, True, _ONE, gates[start:end])
+                add_product(hidden[before:start], False, w_hh, True, ONE, gates[start:end])
             for node in range(start, end):
                 parent = parents[node]
                 if is_shared:
@@ -209,7 +106,7 @@ def run_forward(values, forest, w_ih, w_hh, bias, is_rounded):
                     cells[node, unit] = cells[parent, unit]
         _run_cells(gates, cells, bounded, hidden, start, end)
         if is_rounded:
-            _round(hidden[start:end])
+            round_to_bf16(hidden[start:end])
     return Layer(values, w_ih, w_hh, gates, cells, bounded, hidden)
 
 
@@ -256,7 +153,7 @@ def run_head_backward(logits, targets, weights, hidden, ends, weight, d_weight, 
     """
     d_hidden = np.zeros(hidden.shape, np.float32)
     for window in range(len(ends)):
-        end, d_logit = ends[window], (_sigmoid(logits[window]) - targets[window]) * weights[window]
+        end, d_logit = ends[window], (sigmoid(logits[window]) - targets[window]) * weights[window]
         d_bias[0] += d_logit
         for unit in range(hidden.shape[1]):
             d_weight[0, unit] += d_logit * hidden[end, unit]
@@ -275,25 +172,25 @@ def _run_cells_backward(layer, d_hidden, d_cells, parents, start, end):
     size = cells.shape[1]
     for node in range(start, end):
         for unit in range(size):
-            slope = _ONE - bounded[node, unit] * bounded[node, unit]
+            slope = ONE - bounded[node, unit] * bounded[node, unit]
             d_cells[node, unit] += d_hidden[node, unit] * gates[node, 3 * size + unit] * slope
         for unit in range(size):
             o = gates[node, 3 * size + unit]
-            gates[node, 3 * size + unit] = d_hidden[node, unit] * bounded[node, unit] * o * (_ONE - o)
+            gates[node, 3 * size + unit] = d_hidden[node, unit] * bounded[node, unit] * o * (ONE - o)
         for unit in range(size):
             i, candidate = gates[node, unit], gates[node, 2 * size + unit]
-            gates[node, unit] = d_cells[node, unit] * candidate * i * (_ONE - i)
-            gates[node, 2 * size + unit] = d_cells[node, unit] * i * (_ONE - candidate * candidate)
+            gates[node, unit] = d_cells[node, unit] * candidate * i * (ONE - i)
+            gates[node, 2 * size + unit] = d_cells[node, unit] * i * (ONE - candidate * candidate)
         if start == 0:
             for unit in range(size):
-                gates[node, size + unit] = _ZERO
+                gates[node, size + unit] = ZERO
             continue
         parent = parents[node]
         for unit in range(size):
             d_cells[parent, unit] += d_cells[node, unit] * gates[node, size + unit]
         for unit in range(size):
             f = gates[node, size + unit]
-            gates[node, size + unit] = d_cells[node, unit] * cells[parent, unit] * f * (_ONE - f)
+            gates[node, size + unit] = d_cells[node, unit] * cells[parent, unit] * f * (ONE - f)
 
 
 @compiled
@@ -326,7 +223,7 @@ def run_backward(layer, forest, d_hidden, is_rounded, is_first, d_w_ih, d_w_hh, 
         start, end = starts[step], starts[step + 1]
         _run_cells_backward(layer, d_hidden, d_cells, parents, start, end)
         if is_rounded:
-            _round(gates[start:end])
+            round_to_bf16(gates[start:end])
         if step > 0:
             before = starts[step - 1]
             if is_shared:
@@ -334,9 +231,9 @@ def run_backward(layer, forest, d_hidden, is_rounded, is_first, d_w_ih, d_w_hh, 
                     parent = parents[node]
                     for unit in range(4 * size):
                         d_recurrent[parent, unit] += gates[node, unit]
-            _add_product(d_recurrent[before:start], False, w_hh, False, _ONE, d_hidden[before:start])
-    _add_product(gates, True, values, False, _ONE, d_w_ih)
-    _add_product(d_recurrent, True, hidden[:n_parents], False, _ONE, d_w_hh)
+            add_product(d_recurrent[before:start], False, w_hh, False, ONE, d_hidden[before:start])
+    add_product(gates, True, values, False, ONE, d_w_ih)
+    add_product(d_recurrent, True, hidden[:n_parents], False, ONE, d_w_hh)
     d_bias = np.zeros(4 * size, np.float32)
     for node in range(n_nodes):
         for unit in range(4 * size):
@@ -346,5 +243,5 @@ def run_backward(layer, forest, d_hidden, is_rounded, is_first, d_w_ih, d_w_hh, 
         d_b_hh[unit] += d_bias[unit]
     d_values = np.empty((0 if is_first else n_nodes, values.shape[1]), np.float32)
     if not is_first:
-        _add_product(gates, False, w_ih, False, _ZERO, d_values)
+        add_product(gates, False, w_ih, False, ZERO, d_values)
     return d_values

@@ -23,6 +23,7 @@ from stages.lib import (
     backends,
     batches,
     checkpoints,
+    compiling,
     devices,
     forest,
     lstm,
@@ -41,7 +42,7 @@ from stages.lib.sources import at_start
 SOURCES = {
     module.__name__: Path(module.__file__).resolve()
     for module in [
-        *(adam, backends, batches, checkpoints, devices, forest),
+        *(adam, backends, batches, checkpoints, compiling, devices, forest),
         *(lstm, numerics, recurrence, tensors, training, windows),
     ]
 }
@@ -77,7 +78,7 @@ def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: Tra
             **{library.__name__: library.__version__ for library in (torch, np, numba, llvmlite)},
             "cudnn": torch.backends.cudnn.version(),
         },
-        "compiled": recurrence.IS_AVAILABLE,
+        "compiled": compiling.IS_AVAILABLE,
         "environment": {name: os.environ.get(name) for name in numerics.VARIABLES},
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from stages.lib import recurrence
+from stages.lib import compiling
 
 
 def test_tanh_and_sigmoid_are_right_to_float32():
     values = np.linspace(-12, 12, 2401, dtype=np.float32)
-    tanh = np.array([recurrence._tanh(value) for value in values])
-    sigmoid = np.array([recurrence._sigmoid(value) for value in values])
+    tanh = np.array([compiling.tanh(value) for value in values])
+    sigmoid = np.array([compiling.sigmoid(value) for value in values])
     np.testing.assert_allclose(tanh, np.tanh(values.astype(np.float64)), rtol=0, atol=3e-7)
     np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-values.astype(np.float64))), rtol=0, atol=3e-7)
-    assert recurrence._tanh(np.float32(np.inf)) == pytest.approx(1, abs=3e-7)
+    assert compiling.tanh(np.float32(np.inf)) == pytest.approx(1, abs=3e-7)
     # A loss that is not finite stops the training: it must not become one that is.
-    assert np.isnan(recurrence._tanh(np.float32(np.nan)))
+    assert np.isnan(compiling.tanh(np.float32(np.nan)))
 
 
 def test_rounding_is_that_of_bfloat16():
@@ -26,7 +26,7 @@ def test_rounding_is_that_of_bfloat16():
     special = torch.tensor([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 0.0, -0.0, 3.4e38, torch.inf, -torch.inf, torch.nan])
     values = torch.cat([values, special])
     rounded = values.numpy().copy()
-    recurrence._round(rounded)
+    compiling.round_to_bf16(rounded)
     np.testing.assert_array_equal(rounded, values.bfloat16().float().numpy())
 
 
