@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 
@@ -71,3 +72,18 @@ print(kept >> 20, psutil.Process().memory_info().rss >> 20)
     kept, left = map(int, found.stdout.split())
     assert kept > 200
     assert left < 100
+
+
+RUN = [path for path in (*ROOT.glob("*.py"), *(ROOT / "stages").glob("*.py")) if path.read_text().count("__main__")]
+
+
+@pytest.mark.parametrize("path", RUN, ids=[path.name for path in RUN])
+def test_what_runs_begins_before_it_imports_anything_else(path):
+    """Libraries read the numeric environment, which `begin` fixes, when they are imported."""
+    first = next(node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.Expr))
+    assert isinstance(first, ast.If)
+    assert ast.unparse(first.test) == "__name__ == '__main__'"
+    imported = {node.module for node in first.body if isinstance(node, ast.ImportFrom)}
+    assert imported <= {"stages.lib.processes", "stages.lib.sources"}
+    assert "begin()" in map(ast.unparse, first.body)
+    assert not any(isinstance(node, ast.Import) for node in ast.walk(first))

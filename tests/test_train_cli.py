@@ -16,6 +16,7 @@ from conftest import ROOT, wait_until_ended, write_purchases
 import train
 from stages.lib.errors import DataError, SettingsError
 from stages.lib.layout import ENSEMBLES
+from stages.lib.numerics import VARIABLES
 from stages.lib.yaml_file import read_yaml
 
 FLAGS = [
@@ -52,8 +53,7 @@ FLAGS = [
 
 
 def run(*arguments, cwd=ROOT, **environment):
-    limits = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
-    inherited = {name: value for name, value in os.environ.items() if name not in limits}
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(
         [sys.executable, ROOT / "train.py", *map(str, arguments)],
         cwd=cwd,
