@@ -1,41 +1,39 @@
 """Stage `backtest`: the whole pipeline on growing parts of the history, where `evaluate.n_folds` asks for it."""
 
 if __name__ == "__main__":
-    from stages.lib.processes import begin, die_with_parent
-    from stages.lib.sources import at_start
+    from boomerang.base.processes import begin, die_with_parent
+    from boomerang.base.sources import at_start
 
     begin()
     die_with_parent()
     at_start()
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from stages.lib import settings
-from stages.lib.errors import SettingsError, exit_on_error
-from stages.lib.evaluation import Evaluation
-from stages.lib.execution import Execution
-from stages.lib.files import read_json, write_json
-from stages.lib.layout import ARTIFACTS, BACKTEST_FILE
-from stages.lib.outputs import replacing
-from stages.lib.prepared import read_history
-from stages.lib.sources import unchanged
+from boomerang.base import settings
+from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.errors import exit_on_error
+from boomerang.base.execution import Execution
+from boomerang.base.files import write_json
+from boomerang.base.outputs import replacing
+from boomerang.base.paths import ARTIFACTS, BACKTEST_FILE, ROOT
+from boomerang.base.sources import unchanged
+from boomerang.base.stage_files import read_json
+from boomerang.features.prepared import read_history
+from boomerang.measures.evaluation import Evaluation
+from boomerang.measures.folds import run_folds
 
 INPUTS = [ARTIFACTS / "prepared"]
 Run = Callable[[settings.Settings, Execution, Path], None]
 
 
 def backtest(prepared_dir: Path, out_dir: Path, config: settings.Settings, execution: Execution, run: Run) -> None:
-    """Train and evaluate anew at earlier origins (Tashman 2000, "Out-of-sample tests of forecasting accuracy").
-
-    With n folds and t test purchases, fold k sees the history without its last ``(n - k) t`` purchases, and tests on
-    the last t of what is left: the test blocks follow each other, and the last fold is the pipeline itself.
+    """Run the pipeline at earlier origins.
 
     Parameters
     ----------
@@ -44,76 +42,62 @@ def backtest(prepared_dir: Path, out_dir: Path, config: settings.Settings, execu
     out_dir : Path
         Gets `backtest.json`: a fold each with its figures; none where `evaluate.n_folds` is 0.
     config : Settings
-        Of the pipeline; each fold keeps the number of validation and test purchases, and has fewer to train on.
+        Of the pipeline.
     execution : Execution
         How members train; does not change the result.
     run : callable
-        Runs all stages by settings into a folder.
+        Runs every stage by settings into a folder: `run_pipeline`.
 
     Raises
     ------
     SettingsError
         If the first fold would have fewer training purchases than the validation part has.
     """
-    n_folds = config.evaluate.n_folds
     folds = []
-    if n_folds:
+    if config.evaluate.n_folds:
         history, counts = read_history(prepared_dir)
-        if (n_train := counts["train"] - (n_folds - 1) * counts["test"]) < counts["val"]:
-            raise SettingsError(
-                f"evaluate.n_folds must leave the first fold as many training purchases as validation purchases, "
-                f"{counts['val']} (found {n_train} with n_folds {n_folds} and {counts['test']} test purchases each)"
-            )
-        for fold in range(1, n_folds + 1):
-            part = history.iloc[: len(history) - (n_folds - fold) * counts["test"]]
-            print(f"backtest: fold {fold} of {n_folds}, {len(part)} purchases", file=sys.stderr)
-            folds.append(_run_fold(part, counts, config, execution, run))
+
+        def evaluate_fold(part: pd.DataFrame, fold_config: settings.Settings) -> Evaluation:
+            return _run_fold(part, fold_config, execution, run)
+
+        folds = run_folds(history, counts, config, evaluate_fold)
     write_json(out_dir / BACKTEST_FILE, {"folds": folds})
 
 
-def _run_fold(
-    history: pd.DataFrame, counts: dict[str, int], config: settings.Settings, execution: Execution, run: Run
-) -> dict[str, Any]:
-    """What `Fold` holds, of a pipeline run on `history` in a folder that is gone afterwards."""
+def _run_fold(history: pd.DataFrame, config: settings.Settings, execution: Execution, run: Run) -> Evaluation:
+    """The evaluation of a pipeline run on `history` in a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="boomerang-") as folder:
         path = Path(folder) / "purchases.csv"
         history.to_csv(path, index=False)
-        prepare = {
-            "data_path": str(path),
-            "val_split": counts["val"] / len(history),
-            "test_split": counts["test"] / len(history),
-            "datetime_format": None,
-            "timezone": None,
-            "on_bad_rows": "error",
-        }
-        changed = {
-            "prepare": config.prepare.model_copy(update=prepare),
-            "evaluate": config.evaluate.model_copy(update={"n_folds": 0}),
-        }
-        run(config.model_copy(update=changed), execution, Path(folder) / "artifacts")
-        evaluation = read_json(Path(folder) / "artifacts" / "evaluation" / "evaluation.json", Evaluation)
-    log_loss = {
-        question: {model.name: model.log_loss.value for model in answers.models if model.kind != "member"}
-        for question, answers in evaluation.questions.items()
-    }
-    test = evaluation.parts["test"]
-    return {"n_train": evaluation.parts["train"].rows, "test": test.model_dump(), "log_loss": log_loss}
+        prepare = config.prepare.model_copy(update={"data_path": str(path)})
+        run(config.model_copy(update={"prepare": prepare}), execution, Path(folder) / "artifacts")
+        return read_json(Path(folder) / "artifacts" / "evaluation" / "evaluation.json", Evaluation)
 
 
-def _run_stages(config: settings.Settings, execution: Execution, out_dir: Path) -> None:
-    # Imported by the first fold: torch takes a second to import, and without folds nothing needs it.
-    from stages.whole import run_stages
+def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path) -> None:
+    """Run every stage into `out_dir`, in one process: what `dvc repro` does in several; raises what they raise."""
+    # Imported by the first fold: torch takes a second to import, and without folds this stage does not need it. By
+    # relative names, for in an installed package the stages lie within `boomerang`.
+    from .evaluate import evaluate
+    from .meta import meta
+    from .prepare import prepare
+    from .sequences import sequences
+    from .train import train
 
-    run_stages(config, execution, out_dir)
+    prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare)
+    sequences(out_dir / "prepared", out_dir / "sequences", config.sequences)
+    train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
+    meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
+    backtest(out_dir / "prepared", out_dir, config, execution, run_pipeline)
+    evaluate(out_dir / "prepared", out_dir, out_dir)
 
 
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load()
-    execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
-    watched = unchanged(Path(__file__), INPUTS, config, settings.load)
-    with replacing(ARTIFACTS) as new, watched:
-        backtest(ARTIFACTS / "prepared", new, config, execution, _run_stages)
+    execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", ROOT)))
+    with replacing(ARTIFACTS) as new, unchanged(INPUTS, config, settings.load):
+        backtest(ARTIFACTS / "prepared", new, config, execution, run_pipeline)
 
 
 if __name__ == "__main__":

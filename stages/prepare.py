@@ -1,8 +1,8 @@
 """Stage `prepare`: the CSV becomes scaled features in three parts."""
 
 if __name__ == "__main__":
-    from stages.lib.processes import begin, die_with_parent
-    from stages.lib.sources import at_start
+    from boomerang.base.processes import begin, die_with_parent
+    from boomerang.base.sources import at_start
 
     begin()
     die_with_parent()
@@ -11,19 +11,22 @@ if __name__ == "__main__":
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from stages.lib import settings
-from stages.lib.errors import DataError, exit_on_error
-from stages.lib.features import Scaler, split_parts
-from stages.lib.files import write_atomic, write_json
-from stages.lib.layout import ARTIFACTS, PARTS
-from stages.lib.outputs import replacing
-from stages.lib.purchases import read_purchases
-from stages.lib.sources import unchanged
+from boomerang.base import settings
+from boomerang.base.ensembles import PARTS
+from boomerang.base.errors import DataError, exit_on_error
+from boomerang.base.files import write_atomic, write_json
+from boomerang.base.outputs import replacing
+from boomerang.base.paths import ARTIFACTS
+from boomerang.base.sources import unchanged
+from boomerang.features.scaler import Scaler
+from boomerang.features.split import split_parts
+from boomerang.reading.purchases import read_purchases
 
-# And the CSV that the settings name.
+# No artifact: the file that the settings name is watched beside these.
 INPUTS: list[Path] = []
 
 
@@ -44,8 +47,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     DataError
         If the file is refused, or its training rows all have the same label.
     """
-    reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
-    purchases = read_purchases(data_path, on_bad_rows=config.on_bad_rows, **reading)
+    purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
     for line in purchases.notes:
         print(f"{data_path}: {line}", file=sys.stderr)
     table = purchases.table
@@ -66,14 +68,14 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
         {
             "normalised": purchases.normalised,
             "dropped": purchases.dropped,
-            "reading": reading,
+            "reading": {"datetime_format": config.datetime_format, "timezone": config.timezone},
             "split": {"val_split": config.val_split, "test_split": config.test_split},
             "parts": _describe_parts(table),
         },
     )
 
 
-def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
+def _describe_parts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Rows, share of returns, first and last datetime of each part that has rows."""
     parts = {}
     for part in PARTS:
@@ -88,7 +90,7 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict]:
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().prepare
-    watched = unchanged(Path(__file__), [*INPUTS, Path(config.data_path)], config, lambda: settings.load().prepare)
+    watched = unchanged([*INPUTS, Path(config.data_path)], config, lambda: settings.load().prepare)
     with replacing(ARTIFACTS) as new, watched:
         prepare(Path(config.data_path), new / "prepared", config)
 

@@ -1,8 +1,8 @@
 """Stage `sequences`: prepared purchases become windows, one file per ensemble and sequence length."""
 
 if __name__ == "__main__":
-    from stages.lib.processes import begin, die_with_parent
-    from stages.lib.sources import at_start
+    from boomerang.base.processes import begin, die_with_parent
+    from boomerang.base.sources import at_start
 
     begin()
     die_with_parent()
@@ -13,16 +13,18 @@ from pathlib import Path
 
 import torch
 
-from stages.lib import settings
-from stages.lib.errors import DataError, exit_on_error
-from stages.lib.features import stack_features
-from stages.lib.files import read_json, write_atomic, write_json
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, PARTS, windows_file
-from stages.lib.outputs import replacing
-from stages.lib.prepared import SummaryFile, read_prepared
-from stages.lib.sources import unchanged
-from stages.lib.split import fewest_rows
-from stages.lib.windows import cut_windows, length_ladder, usable_lengths
+from boomerang.base import settings
+from boomerang.base.ensembles import ENSEMBLES, PARTS
+from boomerang.base.errors import DataError, exit_on_error
+from boomerang.base.files import write_atomic, write_json
+from boomerang.base.outputs import replacing
+from boomerang.base.paths import ARTIFACTS, windows_file
+from boomerang.base.sources import unchanged
+from boomerang.base.stage_files import read_json
+from boomerang.features.inputs import stack_features
+from boomerang.features.prepared import SummaryFile, read_prepared
+from boomerang.features.split import fewest_rows
+from boomerang.model.windows import cut_windows, length_ladder, usable_lengths
 
 INPUTS = [ARTIFACTS / "prepared"]
 
@@ -48,8 +50,10 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     """
     table = read_prepared(prepared_dir / "purchases.parquet")
     n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
-    mode = "auto" if config.seq_lengths == "auto" else "fixed"
-    requested = length_ladder(n_rows["train"], config.max_seq_cap) if mode == "auto" else config.seq_lengths
+    if isinstance(config.seq_lengths, str):
+        mode, requested = "auto", length_ladder(n_rows["train"], config.max_seq_cap)
+    else:
+        mode, requested = "fixed", config.seq_lengths
     lengths, dropped = usable_lengths(requested, n_rows["train"], config.max_seq_cap)
     for length, reason in dropped.items():
         print(f"sequence length {length} dropped: {reason}", file=sys.stderr)
@@ -59,10 +63,10 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         needed = fewest_rows(min(requested) + 1, split.val_split, split.test_split) or "far more"
         raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
-    for name, layout in ENSEMBLES.items():
-        stream = torch.from_numpy(stack_features(table, layout.features))
+    for name, spec in ENSEMBLES.items():
+        stream = torch.from_numpy(stack_features(table, spec.features))
         for length in lengths:
-            windows = cut_windows(stream, returned, n_rows, length, layout.n_steps(length))
+            windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length))
             write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
     write_json(
         out_dir / "lengths.json",
@@ -73,7 +77,7 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
 def main() -> None:
     """Run the stage on `params.yaml`."""
     config = settings.load().sequences
-    watched = unchanged(Path(__file__), INPUTS, config, lambda: settings.load().sequences)
+    watched = unchanged(INPUTS, config, lambda: settings.load().sequences)
     with replacing(ARTIFACTS) as new, watched:
         sequences(ARTIFACTS / "prepared", new / "sequences", config)
 

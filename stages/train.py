@@ -1,8 +1,8 @@
 """Stages `train_time`, `train_simple` and `train_context`: windows become the members of one ensemble."""
 
 if __name__ == "__main__":
-    from stages.lib.processes import begin, die_with_parent
-    from stages.lib.sources import at_start
+    from boomerang.base.processes import begin, die_with_parent
+    from boomerang.base.sources import at_start
 
     begin()
     die_with_parent()
@@ -17,17 +17,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.lib import settings, tensors
-from stages.lib.devices import choose_device
-from stages.lib.errors import ArtifactError, exit_on_error
-from stages.lib.execution import Execution
-from stages.lib.files import check_inside, write_atomic, write_json
-from stages.lib.layout import ARTIFACTS, ENSEMBLES, EnsembleLayout, windows_file
-from stages.lib.members import EnsembleTask, train_members
-from stages.lib.outputs import replacing
-from stages.lib.sources import unchanged
-from stages.lib.training import TrainedMember
-from stages.lib.windows import read_windows
+from boomerang.base import settings
+from boomerang.base.ensembles import ENSEMBLES, EnsembleSpec
+from boomerang.base.errors import ArtifactError, exit_on_error
+from boomerang.base.execution import Execution
+from boomerang.base.files import write_atomic, write_json
+from boomerang.base.outputs import replacing
+from boomerang.base.paths import ARTIFACTS, ROOT, windows_file
+from boomerang.base.sources import unchanged
+from boomerang.base.stage_files import check_inside
+from boomerang.model import tensors
+from boomerang.model.devices import choose_device
+from boomerang.model.windows import read_windows
+from boomerang.training.members import EnsembleTask, train_members
+from boomerang.training.trainer import TrainedMember
 
 INPUTS = [ARTIFACTS / "sequences" / "{ensemble}"]
 
@@ -91,17 +94,17 @@ def _write(ensemble: str, members: list[TrainedMember], out_dir: Path, config: s
     write_json(out_dir / "metrics.json", figures)
 
 
-def _find_windows(folder: Path, layout: EnsembleLayout) -> dict[int, Path]:
+def _find_windows(folder: Path, spec: EnsembleSpec) -> dict[int, Path]:
     """The files of windows in `folder` by sequence length; raises ArtifactError if one is not what its name says."""
     found = {}
     for path in sorted(folder.glob("*.pt")):
         check_inside(path)
         windows = read_windows(path)
         length, shape = windows.seq_length, tuple(windows.inputs.shape[1:])
-        if path.name != windows_file(length) or shape != (layout.n_steps(length), len(layout.features)):
+        if path.name != windows_file(length) or shape != (spec.n_steps(length), len(spec.features)):
             raise ArtifactError(
-                f"{path} must be named by its L and hold windows of {layout.n_steps(length)} purchases with "
-                f"{len(layout.features)} features (found L={length} and shape {shape})"
+                f"{path} must be named by its L and hold windows of {spec.n_steps(length)} purchases with "
+                f"{len(spec.features)} features (found L={length} and shape {shape})"
             )
         found[length] = path
     if not found:
@@ -116,9 +119,9 @@ def main() -> None:
     ensemble = parser.parse_args().ensemble
     config = settings.load().training(ensemble)
     # An experiment in a folder of its own is told by DVC which repository it was started from: one store serves all.
-    execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", "")))
+    execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", ROOT)))
     (windows_dir,) = (Path(str(path).format(ensemble=ensemble)) for path in INPUTS)
-    watched = unchanged(Path(__file__), [windows_dir], config, lambda: settings.load().training(ensemble))
+    watched = unchanged([windows_dir], config, lambda: settings.load().training(ensemble))
     with replacing(ARTIFACTS) as new, watched:
         train({ensemble: config}, windows_dir.parent, new, execution)
 

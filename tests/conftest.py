@@ -1,20 +1,15 @@
 """Shared by all tests: the numeric environment, and one small training that many tests look at."""
 
-import csv
 import os
-import random
 import shutil
-import subprocess
 import sys
-import time
-from datetime import datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
-from stages.lib.numerics import fix_environment
+from boomerang.base.numerics import fix_environment
+from tests.support import ROOT, SMALL_PARAMS, commit, run, write_purchases
 
 fix_environment()
 # What a test trains is trained by that test.
@@ -26,36 +21,6 @@ import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
-ROOT = Path(__file__).resolve().parent.parent
-SMALL_PARAMS = {
-    "prepare": {
-        "data_path": "data/purchases.csv",
-        "number_transform": "asinh",
-        "val_split": 0.2,
-        "test_split": 0.1,
-        "datetime_format": None,
-        "timezone": None,
-        "on_bad_rows": "error",
-    },
-    "sequences": {"seq_lengths": [2, 4], "max_seq_cap": 128},
-    "train": {
-        "seed": 0,
-        "epochs": 2,
-        "batch_size": 16,
-        "lr": 0.01,
-        "hidden_size": 4,
-        "num_layers": 1,
-        "grad_accum_steps": 1,
-        "early_stopping_patience": 0,
-        "lr_schedule": "constant",
-        "precision": "fp32",
-        "use_gpu": False,
-    },
-}
-SMALL_PARAMS["evaluate"] = {"n_folds": 0}
-for section in ("train_time", "train_simple", "train_context"):
-    SMALL_PARAMS[section] = dict.fromkeys(SMALL_PARAMS["train"])
-
 
 @pytest.fixture
 def params() -> dict:
@@ -63,50 +28,17 @@ def params() -> dict:
     return yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
 
 
-def write_purchases(path: Path, n_rows: int = 200, changed_from: int | None = None) -> Path:
-    """A CSV of `n_rows` purchases, about every fifth returned; rows from `changed_from` on differ wildly."""
-    draw = random.Random(7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("datetime", "returned", "number"))
-        for row in range(n_rows):
-            when = datetime(2024, 1, 1, 9) + timedelta(hours=7 * row)
-            returned, number = draw.random() < 0.2, draw.randint(1, 9)
-            if changed_from is not None and row >= changed_from:
-                when, returned, number = when + timedelta(days=4000), not returned, 10**6 * number
-            writer.writerow((when.isoformat(), "yes" if returned else "no", number))
-    return path
-
-
-def wait_until_ended(processes: list[psutil.Process]) -> None:
-    """Fail unless all `processes` end soon; one that waits to be collected by a parent who does not care has ended."""
-    deadline = time.monotonic() + 30
-    while (running := [process for process in processes if is_running(process)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for process in running:
-        process.kill()
-    assert not running
-
-
-def is_running(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """Artifacts of a small training; read only."""
-    import train
-    from stages.lib import settings
-    from stages.lib.execution import Execution
+    from boomerang.base import settings
+    from boomerang.base.execution import Execution
+    from boomerang.commands import train
 
     folder = tmp_path_factory.mktemp("trained")
     params = yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
     params["prepare"]["data_path"] = str(write_purchases(folder / "purchases.csv"))
-    config = settings.check(params, "test")
+    config = settings.validate_settings(params, "test")
     train.run(config, Execution(jobs=1, quiet=True, no_store=True), folder / "artifacts")
     return folder / "artifacts"
 
@@ -114,7 +46,7 @@ def trained(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def predictor(trained):
     """All ensembles of `trained`, ready to predict."""
-    from stages.lib.ensemble import Predictor
+    from boomerang.serving.predictor import Predictor
 
     return Predictor.load(trained)
 
@@ -128,26 +60,10 @@ def prepared(trained):
 
 
 PROJECT_FILES = (
-    *("stages", "dvc.yaml", "requirements.txt", "requirements-pipeline.txt", "requirements-dev.txt"),
+    *("boomerang", "stages", "tools", "pyproject.toml", "dvc.yaml"),
+    *("requirements.txt", "requirements-pipeline.txt", "requirements-dev.txt"),
     *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".gitignore", ".dvcignore"),
 )
-
-
-def run(folder, *command, **environment):
-    found = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | {"BOOMERANG_QUIET": "true", "BOOMERANG_JOBS": "1"} | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert found.returncode == 0, found.stdout + found.stderr
-    return found.stdout
-
-
-def commit(folder):
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
 
 
 @pytest.fixture(scope="session")
@@ -166,15 +82,6 @@ def finished(tmp_path_factory):
     write_purchases(folder / "data" / "other.csv", 190)
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "repro", "-q")
-    run(folder, "python", "-m", "stages.reproduce", "--record")
+    run(folder, "python", "-m", "tools.reproduce", "--record")
     commit(folder)
     return folder
-
-
-def clone_with_outputs(finished, folder):
-    """A clone of it in `folder`, its outputs out of the same cache."""
-    run(folder, "git", "clone", "-q", str(finished), "clone")
-    clone = folder / "clone"
-    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {finished / '.dvc' / 'cache'}\n")
-    run(clone, "dvc", "checkout", "-q")
-    return clone

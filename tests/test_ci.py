@@ -8,7 +8,8 @@ import sys
 
 import pytest
 import yaml
-from conftest import ROOT
+
+from tests.support import ROOT
 
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
@@ -29,7 +30,7 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it():
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}  # v[\d.]+", action) for action in used)
 
 
-@pytest.mark.parametrize("target", ["test", "status", "reproduce"])
+@pytest.mark.parametrize("target", ["test", "status", "reproduce", "wheel"])
 def test_the_workflow_and_the_script_for_one_machine_run_the_same_targets(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert f"make {target}" in [step.get("run") for step in STEPS]
@@ -39,6 +40,7 @@ def test_the_workflow_and_the_script_for_one_machine_run_the_same_targets(target
 def test_the_oldest_python_is_the_one_that_make_asks_for():
     oldest = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["python"][0]
     assert f"({oldest.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
+    assert f'requires-python = ">={oldest}"' in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime: apt-get install faketime")

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import clone_with_outputs, run
+
+from tests.support import clone_with_outputs, run
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 # The store is part of what is tested here.

@@ -10,14 +10,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import write_purchases
 
-import stages.whole
-import train
-from stages.lib import files, outputs, settings
-from stages.lib.artifacts import read_member, read_metadata
-from stages.lib.execution import Execution
-from stages.lib.layout import CARD_FILE, METADATA_FILE
+import stages.evaluate
+from boomerang.base import files, outputs, settings
+from boomerang.base.execution import Execution
+from boomerang.base.paths import CARD_FILE, METADATA_FILE
+from boomerang.combining.artifacts import read_member, read_metadata
+from boomerang.commands import train
+from tests.support import write_purchases
 
 CALLS = ("write", "fsync", "replace", "unlink")
 
@@ -61,7 +61,7 @@ def quick():
             files.write_atomic(out_dir / name, (artifacts_dir / METADATA_FILE).read_bytes())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.whole, "evaluate", evaluate)
+        patch.setattr(stages.evaluate, "evaluate", evaluate)
         yield
 
 
@@ -73,14 +73,14 @@ def runs(tmp_path_factory):
 
     def run(out, seed=1, lengths=(2,)):
         """Into `out`, with a member store beside it."""
-        from conftest import SMALL_PARAMS
+        from tests.support import SMALL_PARAMS
 
         params = {section: dict(values) for section, values in SMALL_PARAMS.items()}
         params["prepare"]["data_path"] = str(purchases)
         params["sequences"]["seq_lengths"] = list(lengths)
         params["train"] |= {"seed": seed, "epochs": 1, "hidden_size": 2, "batch_size": 64}
         execution = Execution(jobs=1, quiet=True, store=out.with_name(f"{out.name}-store"))
-        train.run(settings.check(params, "test"), execution, out)
+        train.run(settings.validate_settings(params, "test"), execution, out)
 
     run(folder / "old", seed=0, lengths=(2, 3))
     run(folder / "new")

@@ -2,7 +2,7 @@ import importlib.util
 import math
 from pathlib import Path
 
-from conftest import ROOT
+from tests.support import ROOT
 
 
 def load_sample():

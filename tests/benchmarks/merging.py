@@ -10,18 +10,18 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from stages.lib.numerics import fix_environment
+from boomerang.base.numerics import fix_environment
 
 fix_environment()
 
 import torch  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
-from stages.lib import settings  # noqa: E402
-from stages.lib.execution import Execution  # noqa: E402
-from stages.lib.processes import keep_freed_memory  # noqa: E402
-from stages.lib.training import MemberTrainer  # noqa: E402
-from stages.lib.windows import read_windows  # noqa: E402
+from boomerang.base import settings  # noqa: E402
+from boomerang.base.execution import Execution  # noqa: E402
+from boomerang.base.processes import keep_freed_memory  # noqa: E402
+from boomerang.model.windows import read_windows  # noqa: E402
+from boomerang.training.trainer import MemberTrainer  # noqa: E402
 from stages.prepare import prepare  # noqa: E402
 from stages.sequences import sequences  # noqa: E402
 
@@ -67,7 +67,7 @@ def compare(windows, config: settings.TrainSettings) -> str:
     """Ratio of the medians, plain over merged, and the mean share of windows left after merging."""
     trainers = [MemberTrainer(windows, "simple", config, Execution(jobs=1)) for _ in range(2)]
     plain, merged = trainers
-    plain.train_set.numbers = None
+    plain.train_set.window_ids = None
     ratios = [seconds_per_step(plain) / seconds_per_step(merged) for _ in range(N_ROUNDS)]
     left = statistics.mean(len(batch.counts) / batch.counts.sum().item() for batch in merged.loader)
     return f"{statistics.median(ratios):.2f}  {left:.0%}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.lib.numerics import fix_environment
+from boomerang.base.numerics import fix_environment
 
 N_PREDICTIONS = 200
 
@@ -28,8 +28,8 @@ def main() -> None:
     fix_environment()
     import torch
 
-    from stages.lib.ensemble import Predictor
-    from stages.lib.prepared import read_history
+    from boomerang.features.prepared import read_history
+    from boomerang.serving.predictor import Predictor
 
     torch.set_num_threads(1)
     predictor = Predictor.load(flags.artifacts_dir)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from stages.lib.windows import read_windows
+from boomerang.model.windows import read_windows
 
 
 class SingleWindows(Dataset):

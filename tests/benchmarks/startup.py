@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from stages.lib.layout import ENSEMBLES
+from boomerang.base.ensembles import ENSEMBLES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (

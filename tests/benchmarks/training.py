@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from stages.lib import settings
-from stages.lib.numerics import INSTRUCTION_LIMITS
+from boomerang.base import settings
+from boomerang.base.numerics import INSTRUCTION_LIMITS
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = ("hidden_size", "num_layers", "batch_size", "epochs", "precision")
@@ -83,7 +83,7 @@ def count_flop(windows_dir: Path, config: dict) -> dict[str, float]:
 
     A product of the forward pass is followed by two of its size in the backward pass.
     """
-    from stages.lib.windows import read_windows
+    from boomerang.model.windows import read_windows
 
     found = {}
     for path in windows_dir.glob("*/seq*.pt"):

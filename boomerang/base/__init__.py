@@ -1,0 +1,1 @@
+"""What every other room builds on: errors, checks, settings, files, the numeric environment."""

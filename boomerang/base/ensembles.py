@@ -1,0 +1,73 @@
+"""Which ensembles there are, what their members read, and which question they answer."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+PARTS = ("train", "val", "test")
+LABELS = {"no": 0, "yes": 1}
+# The two questions that predictions answer. `next` is asked before a purchase is made: only the purchases before it are
+# known. `made` is asked when it has just been made: its time and number are known too, its label alone is not. The
+# second is the easier one, so figures on one say nothing about the other.
+QUESTIONS = {"next": "will the next purchase come back?", "made": "will the purchase just made come back?"}
+
+
+@dataclass(frozen=True)
+class EnsembleSpec:
+    """One feature set.
+
+    Attributes
+    ----------
+    features : tuple of str
+        What the members read of each purchase, in their order; `boomerang.features.inputs` computes it.
+    prefix : str
+        How each member's file name starts; the sequence length and `.pth` follow.
+    question : {"next", "made"}
+        Of which purchase the members tell whether it comes back.
+    """
+
+    features: tuple[str, ...]
+    prefix: str
+    question: str
+
+    def n_steps(self, seq_length: int) -> int:
+        """Purchases in a window of `seq_length` past ones: one more where the purchase in question is made."""
+        return seq_length + (self.question == "made")
+
+    def member_file(self, seq_length: int) -> str:
+        """File name of the member that reads `seq_length` purchases."""
+        return f"{self.prefix}{seq_length}.pth"
+
+
+# Features by the names that files have for them: whether the purchase before came back, and the scaled logarithm of one
+# and the seconds since it.
+RETURNED_LAG1, LOG_GAP_SCALED = "returned_before", "gap_scaled"
+TIME_FEATURES = ("year", "month", "day", "hour", "weekday", "number_scaled")
+SCALED_FEATURES = (*TIME_FEATURES, LOG_GAP_SCALED)
+
+ENSEMBLES = {
+    "time": EnsembleSpec(TIME_FEATURES, "model_seq", "next"),
+    "simple": EnsembleSpec(("returned",), "model_simple_seq", "next"),
+    # The label of each purchase is read a step later: that of the purchase in question is in no window.
+    "context": EnsembleSpec((*SCALED_FEATURES, RETURNED_LAG1), "model_context_seq", "made"),
+}
+
+if TYPE_CHECKING:
+    # To a type checker the names are plain text, as the keys above are.
+    EnsembleName = str
+    Part = str
+    Question = str
+else:
+    # To what checks a file they are exactly these.
+    EnsembleName = Literal[tuple(ENSEMBLES)]
+    Part = Literal[PARTS]
+    Question = Literal[tuple(QUESTIONS)]
+
+# All members of the ensembles that tell about the next purchase.
+COMBINATION = "combination"
+# What gives the answer to a question: what is judged, and what decisions are made by.
+ANSWERS = {"next": COMBINATION, "made": "context"}
+
+
+def ensembles_answering(question: str) -> list[str]:
+    """The ensembles that answer `question`, one of `QUESTIONS`."""
+    return [name for name, spec in ENSEMBLES.items() if spec.question == question]

@@ -1,0 +1,77 @@
+"""How the work is carried out: none of it changes a byte of the result, so none of it is a DVC param."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import joblib
+from pydantic import ValidationError
+
+from boomerang.base.checks import Section, describe_faults, int_between
+from boomerang.base.errors import SettingsError
+from boomerang.base.paths import ROOT, store_dir
+
+
+class Execution(Section):
+    """How many processes work, and what they print.
+
+    Attributes
+    ----------
+    jobs : int
+        Members trained side by side, by default one per core.
+    num_workers : int
+        Data loader processes per member; 0: the member's own.
+    pin_memory : bool
+        Copy batches through page-locked memory to the GPU.
+    prefetch_factor : int
+        Batches fetched ahead per loader process.
+    quiet : bool
+        No line per epoch and no table.
+    store : Path
+        Folder of the member store.
+    no_store : bool
+        Train every member anew, and keep nothing for another run.
+    """
+
+    jobs: Annotated[int, int_between(1, 1024)]
+    num_workers: Annotated[int, int_between(0, 1024)] = 0
+    pin_memory: bool = False
+    prefetch_factor: Annotated[int, int_between(1, 1024)] = 2
+    quiet: bool = False
+    store: Path = store_dir()
+    no_store: bool = False
+
+    @property
+    def store_dir(self) -> Path | None:
+        """Folder of the member store, None where there is to be none."""
+        return None if self.no_store else self.store
+
+    @classmethod
+    def from_environment(cls, repository: Path = ROOT, **given: Any) -> "Execution":
+        """Values from `BOOMERANG_JOBS`, `BOOMERANG_NUM_WORKERS` and so on; `given` that are not None come first.
+
+        Parameters
+        ----------
+        repository : Path
+            Whose cache the store lies in by default.
+        **given
+            Fields.
+
+        Raises
+        ------
+        SettingsError
+            If a value is not of its field's type or range.
+        """
+        found = {"jobs": joblib.cpu_count(), "store": store_dir(repository)}
+        for name in cls.model_fields:
+            if text := os.environ.get(f"BOOMERANG_{name.upper()}"):
+                found[name] = text
+        found |= {name: value for name, value in given.items() if value is not None}
+        try:
+            execution = cls.model_validate(found, strict=False)
+        except ValidationError as error:
+            raise SettingsError("\n".join(describe_faults(error, "execution"))) from None
+        if "prefetch_factor" in found and execution.num_workers == 0:
+            print("warning: prefetch_factor does nothing without num_workers", file=sys.stderr)
+        return execution

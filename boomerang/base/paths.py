@@ -1,0 +1,46 @@
+"""Where outputs lie and what their files are called."""
+
+from pathlib import Path
+
+import platformdirs
+
+from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# The repository; of an installed package the folder that packages are installed in.
+ROOT = PACKAGE.parent
+# An installed package brings its own copy of the settings' defaults; in a repository they lie at the top.
+IS_INSTALLED = (PACKAGE / "params.yaml").exists()
+PARAMS_FILE = (PACKAGE if IS_INSTALLED else ROOT) / "params.yaml"
+# Where the pipeline's outputs lie; only a stage's main and the command lines use it.
+ARTIFACTS = Path("artifacts")
+METADATA_FILE = "models_meta.json"
+CARD_FILE = "MODEL_CARD.md"
+BACKTEST_FILE = "backtest.json"
+# The libraries whose versions can change a byte of the artifacts.
+REQUIREMENTS_FILE = "requirements-pipeline.txt"
+
+# The folders that the stages replace as a whole.
+OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES, "evaluation")
+
+# What `evaluate` leaves in its folder, a file per plot and question among them.
+PLOTS = ("calibration", "roc", "precision_recall")
+EVALUATION_FILES = (
+    *("evaluation.json", "leaderboard.csv", "metrics.json", "report.html"),
+    *(f"{plot}_{question}.csv" for question in QUESTIONS for plot in PLOTS),
+)
+
+
+def windows_file(seq_length: int) -> str:
+    """File name of the cached windows of `seq_length` purchases."""
+    return f"seq{seq_length}.pt"
+
+
+def cache_dir(repository: Path = ROOT) -> Path:
+    """What can be made again lies here: in the repository, or for an installed package where the user keeps caches."""
+    return platformdirs.user_cache_path("boomerang") if IS_INSTALLED else repository / ".cache"
+
+
+def store_dir(repository: Path = ROOT) -> Path:
+    """Where the member store lies if nobody says otherwise."""
+    return cache_dir(repository) / "members"

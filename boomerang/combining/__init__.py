@@ -1,0 +1,1 @@
+"""Trained members together: metadata, inference, weights and temperature, decisions."""

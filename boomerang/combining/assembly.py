@@ -1,0 +1,179 @@
+"""From trained ensembles to metadata: how their members are combined, and all that a predictor must know."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, LABELS, QUESTIONS, ensembles_answering
+from boomerang.base.paths import METADATA_FILE
+from boomerang.base.settings import Reading
+from boomerang.base.stage_files import refusing_invalid
+from boomerang.combining.calibration import Combination, combine, fit_across, fit_combination
+from boomerang.combining.metadata import (
+    FORMAT_VERSION,
+    CombinationMetadata,
+    EnsembleMetadata,
+    Figures,
+    LengthsFile,
+    MemberFigures,
+    MemberMetadata,
+    Metadata,
+    TrainingFile,
+)
+from boomerang.features.scaler import Scaler
+
+
+@dataclass(frozen=True)
+class TrainedEnsemble:
+    """What training left of one ensemble.
+
+    Attributes
+    ----------
+    training : TrainingFile
+        Sizes, precision and device.
+    figures : list of MemberFigures
+        One per member, by ascending sequence length.
+    hashes : list of str
+        SHA-256 of each member's file.
+    logits : ndarray of shape (n_members, n_val), float64
+        What each member says of the validation purchases.
+    """
+
+    training: TrainingFile
+    figures: list[MemberFigures]
+    hashes: list[str]
+    logits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Combinations:
+    """How members are combined: those of each ensemble, and those of all ensembles asked about the next purchase.
+
+    Attributes
+    ----------
+    alone : dict of str to Combination
+        By ensemble, how its own members are combined.
+    across : Combination
+        How all members of the ensembles that answer `next` are combined.
+    base_logit : float
+        The logit of the base rate in training, which the temperature of `across` leaves where it is.
+    """
+
+    alone: dict[str, Combination]
+    across: Combination
+    base_logit: float
+
+    @classmethod
+    def fit(cls, trained: dict[str, TrainedEnsemble], targets: np.ndarray, base_rate: float) -> Self:
+        """Fit them on the validation purchases.
+
+        Parameters
+        ----------
+        trained : dict of str to TrainedEnsemble
+            All ensembles.
+        targets : ndarray of shape (n_val,), 0 or 1
+            Which validation purchases came back.
+        base_rate : float
+            Share of returns among the training purchases.
+        """
+        # Without the last bits, which depend on the C library.
+        base_logit = round(math.log(base_rate / (1 - base_rate)), 6)
+        alone = {name: fit_combination(ensemble.logits, targets) for name, ensemble in trained.items()}
+        asked = [trained[name].logits for name in ensembles_answering("next")]
+        return cls(alone, fit_across(asked, targets, base_logit), base_logit)
+
+    def predict_validation(self, trained: dict[str, TrainedEnsemble]) -> dict[str, dict[str, np.ndarray]]:
+        """Probabilities of the validation purchases, of shape (n_val,), by question and name of what predicts."""
+        found: dict[str, dict[str, np.ndarray]] = {question: {} for question in QUESTIONS}
+        for name, combination in self.alone.items():
+            weights = np.array(combination.weights)
+            probabilities = combine(trained[name].logits, weights, combination.temperature)
+            found[ENSEMBLES[name].question][name] = probabilities
+        logits = np.concatenate([trained[name].logits for name in ensembles_answering("next")])
+        weights = np.array(self.across.weights)
+        found["next"][COMBINATION] = combine(logits, weights, self.across.temperature, self.base_logit)
+        return found
+
+
+def assemble_metadata(
+    trained: dict[str, TrainedEnsemble],
+    combinations: Combinations,
+    lengths: LengthsFile,
+    scaling: Scaler,
+    reading: Reading,
+    validation: dict[str, dict[str, Figures]],
+) -> Metadata:
+    """The content of `models_meta.json`.
+
+    Parameters
+    ----------
+    trained : dict of str to TrainedEnsemble
+        All ensembles.
+    combinations : Combinations
+        How their members are combined.
+    lengths : LengthsFile
+        Sequence lengths of the members.
+    scaling : Scaler
+        Fitted on the training purchases.
+    reading : Reading
+        How datetimes were read.
+    validation : dict of str to dict of str to Figures
+        By question and name, figures on the validation purchases.
+
+    Raises
+    ------
+    ArtifactError
+        If a value is one that a predictor would refuse.
+    """
+    precisions = {ensemble.training.precision for ensemble in trained.values()}
+    with refusing_invalid(METADATA_FILE):
+        return Metadata(
+            format_version=FORMAT_VERSION,
+            mode=lengths.mode,
+            seq_lengths=lengths.seq_lengths,
+            requested_seq_lengths=lengths.requested_seq_lengths,
+            dropped_seq_lengths=lengths.dropped,
+            precision=precisions.pop() if len(precisions) == 1 else "mixed",
+            scaler="MinMax",
+            scaling=scaling,
+            labels=LABELS,
+            reading=reading,
+            ensembles={
+                name: _describe_ensemble(name, ensemble, combinations.alone[name], lengths.seq_lengths)
+                for name, ensemble in trained.items()
+            },
+            combination=_describe_combination(combinations, len(lengths.seq_lengths)),
+            validation=validation,
+        )
+
+
+def _describe_ensemble(
+    name: str, trained: TrainedEnsemble, combination: Combination, seq_lengths: list[int]
+) -> EnsembleMetadata:
+    spec = ENSEMBLES[name]
+    of_members = zip(seq_lengths, trained.figures, trained.hashes, combination.weights, strict=True)
+    return EnsembleMetadata(
+        **trained.training.model_dump(),
+        prefix=f"{name}/{spec.prefix}",
+        input_size=len(spec.features),
+        features=list(spec.features),
+        temperature=combination.temperature,
+        weighting=combination.reason,
+        members=[
+            MemberMetadata(**figures.model_dump(), seq_length=length, sha256=sha256, weight=weight)
+            for length, figures, sha256, weight in of_members
+        ],
+    )
+
+
+def _describe_combination(combinations: Combinations, n_lengths: int) -> CombinationMetadata:
+    weights = combinations.across.weights
+    names = ensembles_answering("next")
+    return CombinationMetadata(
+        weights={name: weights[i * n_lengths : (i + 1) * n_lengths] for i, name in enumerate(names)},
+        temperature=combinations.across.temperature,
+        centre=combinations.base_logit,
+        weighting=combinations.across.reason,
+    )

@@ -1,0 +1,206 @@
+"""How members are combined: weights and a temperature that the validation purchases decide, where there are enough."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit
+
+# With fewer validation purchases equal weights are better than fitted ones.
+FEWEST_ROWS = 3_000
+# The prior of each weight is normal around 1/m for m members; this is its standard deviation in units of 1/m.
+PRIOR_SPREAD = 1.0
+# The lowest and the highest temperature that a fit may give.
+TEMPERATURES = (0.2, 5.0)
+# A correlation of fewer validation purchases is too uncertain to act on.
+FEWEST_TO_CORRELATE = 300
+# Fitted values are rounded to so many digits, far below any effect, so that an optimiser's last bit never shows.
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Combination:
+    """How logits of members become one probability.
+
+    Attributes
+    ----------
+    weights : list of float
+        One per member, not negative, summing to 1.
+    temperature : float
+        Above 0; above 1 it draws probabilities towards the base rate, below 1 away from it.
+    reason : str
+        Why they are what they are.
+    is_fitted : bool
+        Whether the validation purchases decided.
+    """
+
+    weights: list[float]
+    temperature: float
+    reason: str
+    is_fitted: bool = False
+
+
+def combine(logits: np.ndarray, weights: np.ndarray, temperature: float = 1.0, base_logit: float = 0.0) -> np.ndarray:
+    """The probability of a return from the logits of several members: ``expit(b + (sum(w z) - b) / temperature)``.
+
+    A weighted mean of logits is, up to its norm, the geometric mean of the members' odds (logarithmic opinion pool,
+    Genest and Zidek 1986).
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_members, ...), float
+        Each member's logits.
+    weights : ndarray of shape (n_members,), float
+        Not negative, not all 0; scaled to sum to 1 here.
+    temperature : float
+        Above 0.
+    base_logit : float
+        The logit b that the temperature leaves where it is.
+
+    Returns
+    -------
+    ndarray of shape (...), float64
+    """
+    mean = _mean(np.asarray(logits, dtype=np.float64), normalise(weights))
+    probabilities: np.ndarray = expit(base_logit + (mean - base_logit) / temperature)
+    return probabilities
+
+
+def normalise(weights: np.ndarray) -> np.ndarray:
+    """Weights of shape (n_members,), not negative and not all 0, scaled to sum to 1."""
+    weights = np.asarray(weights, dtype=np.float64)
+    # Divided by the largest first: the sum of very large weights may be more than float64 holds.
+    weights = weights / weights.max()
+    shares: np.ndarray = weights / weights.sum()
+    return shares
+
+
+def fit_combination(logits: np.ndarray, targets: np.ndarray, base_logit: float = 0.0) -> Combination:
+    """The weights, then the temperature, that minimise the log loss on the validation purchases.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_members, n_purchases), float64
+        Of members that have not learned from these purchases.
+    targets : ndarray of shape (n_purchases,), 0 or 1
+        Which purchases came back.
+    base_logit : float
+        As for `combine`.
+
+    Returns
+    -------
+    Combination
+        Equal weights and temperature 1 for fewer than `FEWEST_ROWS` purchases or targets that are all alike.
+    """
+    n_members, n_purchases = logits.shape
+    equal = [1 / n_members] * n_members
+    if n_purchases < FEWEST_ROWS:
+        return Combination(equal, 1.0, f"equal ({n_purchases} validation purchases, fewer than {FEWEST_ROWS})")
+    if len(np.unique(targets)) < 2:
+        return Combination(equal, 1.0, "equal (the validation purchases all have the same label)")
+    weights = _fit_weights(logits, targets)
+    temperature = _fit_temperature(_mean(logits, weights), targets, base_logit)
+    return Combination(weights.tolist(), temperature, f"fitted on {n_purchases} validation purchases", True)
+
+
+def _fit_weights(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The weights that minimise ``sum(log loss) + sum((w - 1/m)**2) / (2 s**2)`` over the simplex of m members.
+
+    The second term is the normal prior, with ``s = PRIOR_SPREAD / m``.
+    """
+    n_members, n_purchases = logits.shape
+    equal = np.full(n_members, 1 / n_members)
+    spread = PRIOR_SPREAD / n_members
+
+    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """What the weights minimise, divided by the number of purchases, and its gradient."""
+        mean, from_equal = _mean(logits, weights), weights - equal
+        residuals = expit(mean) - targets
+        loss = _sum_log_loss(mean, targets) + (from_equal @ from_equal) / (2 * spread**2)
+        gradient = np.array([np.sum(residuals * of_member) for of_member in logits]) + from_equal / spread**2
+        return loss / n_purchases, gradient / n_purchases
+
+    def excess(weights: np.ndarray) -> float:
+        """By how much the sum of the weights is above 1."""
+        return float(weights.sum() - 1)
+
+    def excess_gradient(weights: np.ndarray) -> np.ndarray:
+        return np.ones(len(weights))
+
+    found = minimize(
+        objective,
+        equal,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * n_members,
+        constraints={"type": "eq", "fun": excess, "jac": excess_gradient},
+        options={"ftol": 1e-12, "maxiter": 500},
+    )
+    return normalise(np.round(np.clip(found.x, 0, 1), DIGITS))
+
+
+def _fit_temperature(mean: np.ndarray, targets: np.ndarray, base_logit: float) -> float:
+    """The temperature within `TEMPERATURES` that minimises the log loss of the weighted mean of the logits.
+
+    Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+
+    def objective(log_temperature: float) -> float:
+        scaled = base_logit + (mean - base_logit) / np.exp(log_temperature)
+        return _sum_log_loss(scaled, targets) / len(targets)
+
+    low, high = np.log(TEMPERATURES)
+    found = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-7})
+    return round(float(np.exp(found.x)), DIGITS)
+
+
+def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, base_logit: float) -> Combination:
+    """How members of several ensembles, which read different things, are combined.
+
+    The mean of two opinions that rest on different evidence is too timid, because each alone lacks what the other
+    knows. Take k log-odds, measured from the base rate, that are normal given the outcome, equally good and correlated
+    by r. All of them together tell ``sum / (1 + (k - 1) r)``, which is their mean divided by ``(1 + (k - 1) r) / k``
+    (Winkler 1981, "Combining Probability Distributions from Dependent Information Sources"). This temperature needs no
+    labels, so it serves where there are too few of them to fit one.
+
+    Parameters
+    ----------
+    ensembles : list of ndarray of shape (n_members, n_purchases), float64
+        Logits of the members of each ensemble on the validation purchases; every ensemble has as many members.
+    targets : ndarray of shape (n_purchases,), 0 or 1
+        Which purchases came back.
+    base_logit : float
+        The logit of the base rate in training.
+
+    Returns
+    -------
+    Combination
+        One weight per member, in the order of the ensembles; what `fit_combination` fits where there are enough
+        purchases.
+    """
+    fitted = fit_combination(np.concatenate(ensembles), targets, base_logit)
+    if fitted.is_fitted or len(targets) < FEWEST_TO_CORRELATE:
+        return fitted
+    means = [logits.mean(axis=0) for logits in ensembles]
+    if min(np.ptp(mean) for mean in means) == 0:
+        return fitted
+    k = len(means)
+    correlations = [np.corrcoef(means[i], means[j])[0, 1] for i in range(k) for j in range(i)]
+    correlation = round(float(np.clip(np.mean(correlations), 0, 1)), DIGITS)
+    temperature = round((1 + (k - 1) * correlation) / k, DIGITS)
+    reason = f"{fitted.reason}, temperature by the correlation {correlation:.2f} of the ensembles"
+    return Combination(fitted.weights, temperature, reason)
+
+
+def _mean(logits: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The weighted mean over the first axis, the members, by weights that sum to 1."""
+    # Summed member by member: a product of matrices would be summed in an order that depends on the CPU.
+    mean = np.zeros(logits.shape[1:])
+    for share, of_member in zip(shares, logits, strict=True):
+        mean = mean + share * of_member
+    return mean
+
+
+def _sum_log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Sum of ``log(1 + exp(z)) - y z``, the log loss in nats of probabilities ``expit(z)``."""
+    return float(np.sum(np.logaddexp(0, logits) - targets * logits))

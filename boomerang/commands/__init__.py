@@ -1,0 +1,1 @@
+"""The command lines: `python train.py`, `python predict.py`, and `boomerang` once installed."""

@@ -1,0 +1,230 @@
+"""Predict from the command line whether the next purchase, or one just made, will come back."""
+
+import argparse
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boomerang import __version__
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, ensembles_answering
+from boomerang.base.errors import SettingsError, exit_on_error
+from boomerang.base.files import writing
+from boomerang.base.paths import ARTIFACTS
+from boomerang.combining.decisions import cost_threshold
+
+if TYPE_CHECKING:
+    from boomerang.combining.metadata import Metadata
+    from boomerang.features.calendar import Table
+    from boomerang.serving.predictor import Predictor
+
+# Flags that say what to predict, and by default are not given.
+PREDICTING = ("next_datetime", "next_number", "ensemble", "threshold", "cost_missed", "cost_needless", "weights")
+
+
+def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Predict whether a purchase will come back.", allow_abbrev=False
+    )
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--history", metavar="yes,no,...", help="past labels, latest last: the simple ensemble predicts")
+    task.add_argument(
+        "--history_csv",
+        type=Path,
+        metavar="FILE",
+        help="past purchases, a CSV like the one trained on: the time ensemble predicts",
+    )
+    task.add_argument("--csv", type=Path, metavar="FILE", help="score each purchase of a CSV from those before it")
+    task.add_argument("--describe", action="store_true", help="list the trained members and their validation figures")
+    parser.add_argument(
+        "--next_datetime",
+        metavar="DATETIME",
+        help="when the purchase was made that follows those of --history_csv: the context ensemble predicts",
+    )
+    parser.add_argument("--next_number", metavar="NUMBER", help="the number of that purchase")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the scores of --csv go (default: stdout)")
+    parser.add_argument(
+        "--ensemble",
+        choices=(*ENSEMBLES, COMBINATION, "all"),
+        help="what predicts; combination: time and simple together (default: for --history simple, for --history_csv "
+        "time, with a purchase just made context, for --csv all)",
+    )
+    parser.add_argument("--threshold", type=float, metavar="P", help="also decide: act from this probability on")
+    parser.add_argument("--cost_missed", type=float, metavar="COST", help="of a return that was not acted on, and")
+    parser.add_argument("--cost_needless", type=float, metavar="COST", help="of acting for nothing: sets the threshold")
+    parser.add_argument("--next", choices=("yes", "no"), default="yes", help="whose probability (default: yes)")
+    parser.add_argument(
+        "--weights",
+        metavar="W,W,...",
+        help="one per member in the order they are listed, instead of the trained ones",
+    )
+    parser.add_argument("--use_gpu", action="store_true", help="predict on CUDA; on the CPU where there is none")
+    parser.add_argument(
+        "--artifacts_dir", type=Path, default=ARTIFACTS, help="folder of models_meta.json (default: artifacts)"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON: one object, or one a line for --csv")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"boomerang {__version__}")
+    return parser
+
+
+def parse_weights(text: str) -> list[float]:
+    """`1,0.5,2` as numbers.
+
+    Raises
+    ------
+    SettingsError
+        If it is not numbers separated by commas.
+    """
+    try:
+        return [float(weight) for weight in text.split(",")]
+    except ValueError:
+        raise SettingsError(f"--weights must be numbers like 1,1,2 (found {text!r})") from None
+
+
+def choose_names(flags: argparse.Namespace) -> list[str]:
+    """What shall predict.
+
+    Raises
+    ------
+    SettingsError
+        If flags are missing, or the ensemble asked for cannot predict from what they give.
+    """
+    is_made = flags.next_datetime is not None
+    if is_made != (flags.next_number is not None) or (is_made and flags.history_csv is None):
+        raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
+    if flags.output is not None and flags.csv is None:
+        raise SettingsError("--output goes with --csv")
+    if flags.csv is not None and flags.next == "no":
+        raise SettingsError("--next goes with a prediction of one purchase; --csv scores the probability of yes")
+    if flags.describe:
+        given = [name for name in PREDICTING if getattr(flags, name) is not None]
+        if given:
+            raise SettingsError(f"--describe predicts nothing: --{given[0]} does not go with it")
+        return []
+    asked = [*ensembles_answering("next"), COMBINATION]
+    if flags.csv is not None:
+        default, able = "all", [*asked, *ensembles_answering("made")]
+    elif flags.history is not None:
+        default, able = "simple", ["simple"]
+    elif is_made:
+        default, able = "context", ["context"]
+    else:
+        default, able = "time", asked
+    name = flags.ensemble or default
+    if name != "all" and name not in able:
+        raise SettingsError(
+            f"--ensemble must be one that predicts from what is given: {', '.join(able)} (found {name})"
+        )
+    names = able if name == "all" else [name]
+    if flags.weights is not None and (flags.csv is not None or len(names) > 1):
+        raise SettingsError("--weights goes with one prediction of one ensemble")
+    return names
+
+
+def choose_threshold(flags: argparse.Namespace) -> float | None:
+    """The probability from which to act; None where no decision is asked for.
+
+    Raises
+    ------
+    SettingsError
+        If it is given twice or by halves, or no probability.
+    """
+    costs = [flags.cost_missed, flags.cost_needless]
+    threshold: float | None = flags.threshold
+    if costs == [None, None]:
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise SettingsError(f"--threshold must be a probability from 0 to 1 (found {threshold})")
+        return threshold
+    if None in costs or flags.threshold is not None:
+        raise SettingsError("--cost_missed and --cost_needless must be given together, and without --threshold")
+    return cost_threshold(*costs)
+
+
+def predict(flags: argparse.Namespace) -> None:
+    """Print, or write, what the flags ask for."""
+    names = choose_names(flags)
+    threshold = choose_threshold(flags)
+    # Imported here because torch takes a second to import.
+    import torch
+
+    from boomerang.combining.artifacts import read_metadata
+    from boomerang.model.devices import choose_device
+    from boomerang.serving.description import describe, format_prediction, to_object
+    from boomerang.serving.predictor import Predictor
+
+    torch.set_num_threads(1)
+    metadata = read_metadata(flags.artifacts_dir)
+    if flags.describe:
+        content = metadata.model_dump()
+        print(json.dumps(content, indent=2) if flags.json else describe(metadata, flags.artifacts_dir))
+        return
+    device = choose_device(flags.use_gpu)
+    if flags.use_gpu and device.type == "cpu":
+        print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
+    if flags.csv is not None:
+        score_csv(flags, Predictor(metadata, flags.artifacts_dir, names, device), names, threshold)
+        return
+    table, n_history = read_history(flags, metadata)
+    predictor = Predictor(metadata, flags.artifacts_dir, names, device)
+    weights = None if flags.weights is None else parse_weights(flags.weights)
+    found = {name: asdict(predictor.predict(table, name, weights)) for name in names}
+    if flags.json:
+        objects = [to_object(name, prediction, flags.next, threshold) for name, prediction in found.items()]
+        print(json.dumps(objects[0] if len(objects) == 1 else {"predictions": objects}))
+    else:
+        for name, prediction in found.items():
+            print(format_prediction(prediction, name, flags.next, n_history, threshold))
+
+
+def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Table", int]:
+    """What members read of the history, as `Predictor.predict` takes it, and how many past purchases it holds."""
+    from boomerang.reading.purchases import append_purchase, parse_labels, read_purchases
+
+    if flags.history is not None:
+        labels = parse_labels(flags.history)
+        return {"returned": labels}, len(labels)
+    reading = metadata.reading.model_dump()
+    purchases = read_purchases(flags.history_csv, **reading)
+    for note in purchases.notes:
+        print(f"{flags.history_csv}: {note}", file=sys.stderr)
+    table, n_history = purchases.table, len(purchases.table)
+    if flags.next_datetime is not None:
+        table = append_purchase(table, flags.next_datetime, flags.next_number, **reading)
+    return metadata.scaling.extend(table), n_history
+
+
+def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str], threshold: float | None) -> None:
+    """Score each purchase of the file of `--csv`, write as it goes, show how far it is on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from boomerang.reading.purchases import read_purchases
+    from boomerang.serving.file_scoring import CHUNK, score_rows, to_csv, to_json
+
+    # A link stays one: what it leads to is written.
+    output = flags.output and flags.output.resolve()
+    if output is not None and output.exists() and not output.is_file():
+        raise SettingsError(f"--output must be a new file or one to replace (found {flags.output}, which is no file)")
+    if output is not None and output == flags.csv.resolve():
+        raise SettingsError(f"--output must not be the file that is read (found {flags.output})")
+    purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
+    for note in purchases.notes:
+        print(f"{flags.csv}: {note}", file=sys.stderr)
+    encode = to_json if flags.json else to_csv
+    tables = score_rows(predictor, purchases, names, threshold)
+    console = Console(stderr=True)
+    n_chunks = -(-len(purchases.table) // CHUNK)
+    bar = track(tables, "scoring", n_chunks, console=console, disable=not console.is_terminal, transient=True)
+    with nullcontext(sys.stdout.buffer.write) if output is None else writing(output) as write:
+        for number, scored in enumerate(bar):
+            write(encode(scored, number == 0))
+
+
+def main(arguments: list[str], prog: str = "predict.py") -> None:
+    """Read the flags and predict."""
+    with exit_on_error("--debug" in arguments):
+        predict(build_parser(prog).parse_args(arguments))

@@ -1,0 +1,93 @@
+"""The purchases that `prepare` wrote, read back and checked."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from boomerang.base.checks import Section, int_between
+from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part
+from boomerang.base.errors import ArtifactError
+from boomerang.base.settings import Reading, TestSplit, ValSplit
+from boomerang.base.stage_files import read_table
+
+IsoDatetime = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}$")]
+
+
+class Split(Section):
+    """Shares of the rows that `prepare` gave to `val` and `test`."""
+
+    val_split: ValSplit
+    test_split: TestSplit
+
+
+class PartFigures(Section):
+    """One part of the purchases: rows, share of returns, first and last datetime as ISO 8601."""
+
+    rows: Annotated[int, int_between(1, 1 << 40)]
+    base_rate: Annotated[float, Field(ge=0, le=1)]
+    first: IsoDatetime
+    last: IsoDatetime
+
+
+class SummaryFile(Section, extra="ignore"):
+    """`summary.json`: what later stages read of it."""
+
+    reading: Reading
+    split: Split
+    parts: dict[Part, PartFigures]
+
+
+def read_prepared(path: Path) -> pd.DataFrame:
+    """Purchases in time order: `datetime`, `returned` 0 or 1, `part`, and the scaled features, float32.
+
+    Raises
+    ------
+    ArtifactError
+        If the file cannot be read, lacks a column, or holds what `prepare` never writes there.
+    """
+    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES])
+    if table["datetime"].dtype.kind != "M" or not table["datetime"].is_monotonic_increasing:
+        raise ArtifactError(f"{path}: datetime must be naive datetimes, none before the one above it")
+    if not pd.api.types.is_integer_dtype(table["returned"]) or not table["returned"].isin((0, 1)).all():
+        raise ArtifactError(f"{path}: returned must be 0 or 1 in every row")
+    counts = [int((table["part"] == part).sum()) for part in PARTS]
+    if table["part"].tolist() != np.repeat(PARTS, counts).tolist() or 0 in counts[:2]:
+        found = ", ".join(f"{part} {count}" for part, count in zip(PARTS, counts, strict=True))
+        raise ArtifactError(f"{path}: part must be train, then val, then test (found {found} of {len(table)} rows)")
+    features = table[list(SCALED_FEATURES)]
+    if set(features.dtypes) != {np.dtype("float32")} or not np.isfinite(features.to_numpy()).all():
+        raise ArtifactError(f"{path}: {', '.join(SCALED_FEATURES)} must be finite float32 in every row")
+    return table
+
+
+def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The purchases that `prepare` has read, as it would read them from a CSV again, and the rows of each part.
+
+    Returns
+    -------
+    DataFrame
+        `datetime` (ISO 8601) and `returned` (yes, no) as text, `number` as float64; in time order.
+    dict of str to int
+        Rows of `train`, `val` and `test`.
+
+    Raises
+    ------
+    ArtifactError
+        As `read_prepared`, or where a number is not finite.
+    """
+    path = prepared_dir / "purchases.parquet"
+    table = read_prepared(path)
+    number = read_table(path, ["number"])["number"]
+    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
+        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    history = pd.DataFrame(
+        {
+            "datetime": [time.isoformat() for time in table["datetime"]],
+            "returned": np.array(["no", "yes"])[table["returned"]],
+            "number": number,
+        }
+    )
+    return history, {part: int((table["part"] == part).sum()) for part in PARTS}

@@ -1,0 +1,147 @@
+"""How well each question is answered on the test purchases, from the purchases and the trained ensembles."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from boomerang.base.ensembles import ANSWERS, COMBINATION, ensembles_answering
+from boomerang.combining.decisions import THRESHOLD_STEPS
+from boomerang.combining.inference import TrainedEnsembles
+from boomerang.measures import metrics
+from boomerang.measures.baselines import predict_baselines
+from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, TestFigures
+from boomerang.measures.figures import compare_losses, measure_models
+from boomerang.measures.importance import Importance, permutation_importance
+from boomerang.measures.intervals import TABLE_CONFIDENCE
+from boomerang.measures.metrics import DIGITS, round_figure
+from boomerang.measures.test_set import SEED, ModelPredictions, TestSet
+from boomerang.measures.verdicts import explain_calibration, write_verdict
+
+# The chart over time has at most so many bins, of at least so many purchases.
+MAX_TIME_BINS, MIN_TIME_BIN = 40, 20
+
+
+def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles) -> TestFigures:
+    """What is found out on the test purchases; empty where `table` has none.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Purchases in time order, as `read_prepared` returns them.
+    ensembles : TrainedEnsembles
+        All of them.
+    """
+    first = int((table["part"] != "test").sum())
+    if first == len(table):
+        return TestFigures(majority_accuracy=None, resampling=None, questions={})
+    returned = table["returned"].to_numpy()
+    test_set = TestSet(returned[first:], float(returned[table["part"] == "train"].mean()))
+    datetimes = table["datetime"].iloc[first:].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
+    models = predict_test_part(table, first, ensembles)
+    questions = {}
+    for question, judged in ANSWERS.items():
+        importance = permutation_importance(ensembles, judged, table, first, SEED)
+        questions[question] = answer_question(question, judged, test_set, models[question], datetimes, importance)
+    blocks = test_set.blocks
+    resampling = Resampling(block_length=blocks.length, n_resamples=len(blocks.starts), confidence=TABLE_CONFIDENCE)
+    return TestFigures(majority_accuracy=test_set.majority_accuracy, resampling=resampling, questions=questions)
+
+
+def predict_test_part(
+    table: pd.DataFrame, first: int, ensembles: TrainedEnsembles
+) -> dict[str, list[ModelPredictions]]:
+    """By question, what ensembles, their combination, members and baselines say of the rows from `first` on."""
+    logits = ensembles.member_logits(table, first, len(table))
+    baselines = predict_baselines(table, ensembles.metadata.seq_lengths[-1])
+    found = {}
+    for question, judged in ANSWERS.items():
+        names = ensembles_answering(question)
+        models = [ModelPredictions(name, "ensemble", ensembles.combine(logits, name)) for name in names]
+        if judged == COMBINATION:
+            models.append(ModelPredictions(COMBINATION, "combination", ensembles.combine(logits, COMBINATION)))
+        models += [
+            ModelPredictions(f"{name}_seq{length}", "member", expit(of_member))
+            for (name, length), of_member in logits.items()
+            if name in names
+        ]
+        models += [
+            ModelPredictions(name, "baseline", baseline.probabilities, baseline.chosen)
+            for name, baseline in baselines[question].items()
+        ]
+        found[question] = models
+    return found
+
+
+def answer_question(
+    question: str,
+    judged: str,
+    test_set: TestSet,
+    models: list[ModelPredictions],
+    datetimes: list[str],
+    importance: Importance,
+) -> Answers:
+    """How one question is answered.
+
+    Parameters
+    ----------
+    question : {"next", "made"}
+        What is asked.
+    judged : str
+        Name of the model whose use is judged.
+    test_set : TestSet
+        The purchases that are predicted.
+    models : list of ModelPredictions
+        The judged model and those that it is compared with, `base_rate` among them.
+    datetimes : list of str
+        Of each test purchase, as ISO 8601.
+    importance : Importance
+        Of the judged model.
+    """
+    by_name = {model.name: model for model in models}
+    ours, figures = by_name[judged].probabilities, measure_models(test_set, models)
+    best = next(model.name for model in figures if model.kind == "baseline")
+    baselines = [model for model in models if model.kind == "baseline"]
+    difference = compare_losses(test_set, by_name[judged], baselines)[best]
+    has_curves = test_set.n_returned and test_set.n_kept
+    return Answers(
+        verdict=write_verdict(question, test_set, figures, judged, best, difference),
+        judged=judged,
+        best_baseline=best,
+        difference=difference,
+        learned=any(model.beats_chance for model in figures),
+        calibration=explain_calibration(test_set, next(model for model in figures if model.name == judged)),
+        models=figures,
+        curves={name: _measure_curves(test_set, by_name[name].probabilities) for name in (judged, best) if has_curves},
+        over_time=_average_over_time(test_set, ours, datetimes),
+        decisions=_count_decisions(test_set, ours),
+        importance=importance,
+    )
+
+
+def _measure_curves(test_set: TestSet, probabilities: np.ndarray) -> Curves:
+    predicted, observed, counts = metrics.reliability(test_set.returned, probabilities)
+    found = {"predicted": predicted, "observed": observed, **metrics.curves(test_set.returned, probabilities)}
+    rounded = {name: np.round(values, DIGITS).tolist() for name, values in found.items()}
+    return Curves(n=counts.tolist(), **rounded)
+
+
+def _average_over_time(test_set: TestSet, probabilities: np.ndarray, datetimes: list[str]) -> OverTime:
+    returned = test_set.returned
+    n_bins = max(1, min(MAX_TIME_BINS, len(returned) // MIN_TIME_BIN))
+    bins = np.array_split(np.arange(len(returned)), n_bins)
+    return OverTime(
+        first=[datetimes[rows[0]] for rows in bins],
+        observed=[round_figure(returned[rows].mean()) for rows in bins],
+        predicted=[round_figure(probabilities[rows].mean()) for rows in bins],
+        n=[len(rows) for rows in bins],
+    )
+
+
+def _count_decisions(test_set: TestSet, probabilities: np.ndarray) -> Decisions:
+    hits, false_alarms = metrics.count_decisions(test_set.returned, probabilities, THRESHOLD_STEPS)
+    return Decisions(
+        hits=hits.tolist(),
+        false_alarms=false_alarms.tolist(),
+        n_returned=test_set.n_returned,
+        n_kept=test_set.n_kept,
+    )

@@ -1,0 +1,181 @@
+"""What counting, a straight line and boosted trees predict: the figures that an ensemble has to beat."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from boomerang.base.ensembles import QUESTIONS, SCALED_FEATURES
+from boomerang.measures.metrics import log_losses
+
+# Orders that the chain of the test purchases is chosen from, and the order of that of the validation purchases.
+MARKOV_ORDERS = range(1, 13)
+VALIDATION_ORDER = 8
+# Labels that logistic regression and the trees read at most: more of them cost memory and gain nothing.
+MAX_LAGS = 64
+MAX_ROUNDS = 300
+# Probabilities are rounded to so many digits, far below any effect: a solver's last bits depend on the CPU.
+DIGITS = 7
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Probabilities of the test purchases, of shape (n_test,), float64, and how the model was chosen."""
+
+    probabilities: np.ndarray
+    chosen: str
+
+
+def base_rate(returned: np.ndarray, first: int, end: int) -> np.ndarray:
+    """The share of returns before row `first`, as the probability of each row from `first` to `end`."""
+    return np.full(end - first, returned[:first].mean())
+
+
+def markov_chain(returned: np.ndarray, first: int, end: int, order: int) -> np.ndarray:
+    """Order-k Markov chain: how often a return followed the last `order` labels, with add-one smoothing.
+
+    Parameters
+    ----------
+    returned : ndarray of shape (n_rows,), int
+        0 or 1, in time order.
+    first, end : int
+        Rows to predict; the counts come from the rows before `first` only.
+    order : int
+        Labels that make up the state; `first` must be above it.
+
+    Returns
+    -------
+    ndarray of shape (end - first,), float64
+        ``(returns after the state + 1) / (times the state was seen + 2)`` (Laplace's rule of succession).
+    """
+    labels = returned.astype(np.int64)
+    states = np.zeros(len(labels) - order, dtype=np.int64)
+    for lag in range(1, order + 1):
+        states += labels[order - lag : len(labels) - lag] << (lag - 1)
+    n_counted = first - order
+    seen = np.bincount(states[:n_counted], minlength=2**order)
+    came_back = np.bincount(states[:n_counted], weights=labels[order:first], minlength=2**order)
+    probabilities: np.ndarray = (came_back + 1) / (seen + 2)
+    return probabilities[states[n_counted : end - order]]
+
+
+def predict_by_counting(returned: np.ndarray, first: int, end: int) -> dict[str, dict[str, np.ndarray]]:
+    """Probabilities of the validation purchases by baselines that only count, by question and name.
+
+    Parameters
+    ----------
+    returned : ndarray of shape (n_rows,), int
+        0 or 1, in time order.
+    first, end : int
+        Rows to predict; the counts come from the rows before `first` only.
+
+    Returns
+    -------
+    dict of str to dict of str to ndarray of shape (end - first,), float64
+        Without the chain where the rows before `first` are too few for it.
+    """
+    found = {question: {"base_rate": base_rate(returned, first, end)} for question in QUESTIONS}
+    if first > VALIDATION_ORDER:
+        chain = markov_chain(returned, first, end, VALIDATION_ORDER)
+        found["next"][f"markov_order_{VALIDATION_ORDER}"] = chain
+    return found
+
+
+def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, Baseline]]:
+    """Every baseline's probabilities of the test purchases, by question and name.
+
+    All learn from the training purchases. The order of the chain and the rounds of boosting are chosen by the log loss
+    on the validation purchases. So baselines learn from the same purchases as an ensemble.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Purchases in time order, as `read_prepared` returns them.
+    n_lags : int
+        Labels that logistic regression and the trees read, up to `MAX_LAGS`. For `next` the trees also read time and
+        number of the purchase before; for `made` both also read time, number and gap of the purchase in question.
+    """
+    returned = table["returned"].to_numpy()
+    history = _History(returned, int((table["part"] == "train").sum()), int((table["part"] != "test").sum()))
+    found = {question: {"base_rate": history.base_rate()} for question in QUESTIONS}
+    orders = [order for order in MARKOV_ORDERS if order < history.first_val]
+    if orders:
+        found["next"]["previous_value"] = history.markov_chain(orders[:1])
+        found["next"]["markov_chain"] = history.markov_chain(orders)
+    n_lags = min(n_lags, MAX_LAGS)
+    labels = np.lib.stride_tricks.sliding_window_view(returned, n_lags)[:-1].astype(np.float32)
+    own = table[list(SCALED_FEATURES)].to_numpy()
+    before = own[n_lags - 1 : -1]
+    own = own[n_lags:]
+    if len(np.unique(returned[n_lags : history.first_val])) == 2:
+        with threadpool_limits(limits=1):
+            found["next"]["logistic_regression"] = history.logistic_regression(labels)
+            found["next"]["gradient_boosting"] = history.gradient_boosting(np.hstack([labels, before]))
+            found["made"]["logistic_regression"] = history.logistic_regression(np.hstack([labels, own]))
+            found["made"]["gradient_boosting"] = history.gradient_boosting(np.hstack([labels, own]))
+    return found
+
+
+@dataclass(frozen=True)
+class _History:
+    """Labels of all purchases, the first rows of `val` and `test`, and the baselines of the test purchases.
+
+    The `inputs` of a method may begin later than the labels; both end with the same purchase.
+    """
+
+    returned: np.ndarray
+    first_val: int
+    first_test: int
+
+    def base_rate(self) -> Baseline:
+        """The share of returns among the training purchases."""
+        probabilities = base_rate(self.returned, self.first_val, len(self.returned))
+        return Baseline(probabilities[self.first_test - self.first_val :], "share of the training purchases")
+
+    def markov_chain(self, orders: list[int]) -> Baseline:
+        """The chain of the order that predicts the validation purchases best."""
+        n_rows = len(self.returned)
+        by_order = ((order, markov_chain(self.returned, self.first_val, n_rows, order)) for order in orders)
+        order, probabilities = self._choose(by_order)
+        return self._baseline(probabilities, f"order {order}")
+
+    def logistic_regression(self, inputs: np.ndarray) -> Baseline:
+        """Logistic regression with scikit-learn's default penalty."""
+        n_train = len(inputs) - (len(self.returned) - self.first_val)
+        # Newton's method ends so near the optimum that differences between CPUs are far below `DIGITS`.
+        model = LogisticRegression(solver="newton-cholesky", tol=1e-8, max_iter=200)
+        model.fit(inputs[:n_train], self.returned[-len(inputs) : self.first_val])
+        return self._baseline(model.predict_proba(inputs[n_train:])[:, 1], f"{inputs.shape[1]} inputs")
+
+    def gradient_boosting(self, inputs: np.ndarray) -> Baseline:
+        """Boosted trees, with as many rounds as predict the validation purchases best."""
+        n_train = len(inputs) - (len(self.returned) - self.first_val)
+        model = HistGradientBoostingClassifier(
+            learning_rate=0.05, max_iter=MAX_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=0
+        )
+        model.fit(inputs[:n_train], self.returned[-len(inputs) : self.first_val])
+        # One round after the other: for many purchases the probabilities of all rounds would take gigabytes.
+        by_round = enumerate((stage[:, 1] for stage in model.staged_predict_proba(inputs[n_train:])), start=1)
+        rounds, probabilities = self._choose(by_round)
+        return self._baseline(probabilities, f"{inputs.shape[1]} inputs, {rounds} rounds")
+
+    def _choose(self, options: Iterable[tuple[int, np.ndarray]]) -> tuple[int, np.ndarray]:
+        """The option of the lowest log loss on the validation purchases, and its probabilities.
+
+        Each option comes with the probabilities of all purchases from the first of `val` on.
+        """
+        targets = self.returned[self.first_val : self.first_test]
+
+        def loss(option: tuple[int, np.ndarray]) -> float:
+            # Rounded, so that equal models are equal on every CPU: `min` takes the first of them.
+            return float(np.round(log_losses(targets, option[1][: len(targets)]).mean(), DIGITS))
+
+        return min(options, key=loss)
+
+    def _baseline(self, probabilities: np.ndarray, chosen: str) -> Baseline:
+        """The baseline of these probabilities of all purchases from the first of `val` on."""
+        return Baseline(np.round(probabilities[self.first_test - self.first_val :], DIGITS), chosen)

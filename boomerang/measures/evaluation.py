@@ -1,0 +1,156 @@
+"""What `evaluate` finds out, typed and checked: the one source of the report, the model card and the tables."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from boomerang.base.checks import Section, int_between
+from boomerang.base.ensembles import ENSEMBLES, PARTS, QUESTIONS, EnsembleName, Part, Question
+from boomerang.combining.decisions import THRESHOLD_STEPS
+from boomerang.combining.metadata import Finite, Lengths, MeasuredName
+from boomerang.features.prepared import PartFigures
+from boomerang.measures.figures import ModelFigures, Share
+from boomerang.measures.importance import Importance
+from boomerang.measures.intervals import Interval
+
+EVALUATION_FORMAT = 1
+Line = Annotated[str, Field(min_length=1, max_length=2000)]
+Count = Annotated[int, int_between(0, 1 << 40)]
+
+
+def _in_order(names: Iterable[str]) -> AfterValidator:
+    """A validator that puts a mapping into the order of `names`, in which pages are made: JSON files are sorted."""
+    return AfterValidator(lambda found: {name: found[name] for name in names if name in found})
+
+
+class Curves(Section):
+    """Curves of one model, each a pair of lists: reliability by bin, ROC, precision by recall."""
+
+    predicted: list[Share]
+    observed: list[Share]
+    n: list[Count]
+    false_positive_rate: list[Share]
+    true_positive_rate: list[Share]
+    recall: list[Share]
+    precision: list[Share]
+
+
+class OverTime(Section):
+    """Test purchases in time order, in bins of about equal counts.
+
+    By bin: the first datetime, the share that came back, the mean predicted probability, and the count.
+    """
+
+    first: list[Line]
+    observed: list[Share]
+    predicted: list[Share]
+    n: list[Count]
+
+
+class Decisions(Section):
+    """How many test purchases have a probability at or above each threshold.
+
+    Of those that came back these are hits, of the others false alarms.
+    """
+
+    hits: list[Count]
+    false_alarms: list[Count]
+    n_returned: Count
+    n_kept: Count
+
+    @model_validator(mode="after")
+    def _count_at_every_threshold(self) -> "Decisions":
+        if {len(self.hits), len(self.false_alarms)} != {THRESHOLD_STEPS + 1}:
+            raise ValueError(f"hits and false_alarms must have {THRESHOLD_STEPS + 1} counts each")
+        return self
+
+
+class Answers(Section):
+    """How one question is answered on the test purchases.
+
+    Attributes
+    ----------
+    verdict : str
+        One sentence for the person who decides.
+    judged : str
+        The model of ours that the verdict is about.
+    best_baseline : str
+        The baseline with the lowest test log loss.
+    difference : Interval
+        Log loss of `judged` less that of `best_baseline`, paired: below 0 ours is better. Its bounds hold for the
+        differences to all baselines at once, so they hold whichever baseline turns out to be the best.
+    learned : bool
+        Whether any model surely predicts better than the share of returns in training and ranks better than chance.
+    calibration : str
+        One sentence: is the calibration error of `judged` above chance, and did the base rate move?
+    models : list of ModelFigures
+        By ascending log loss.
+    curves : dict of str to Curves
+        Of `judged` and `best_baseline`; empty where all test purchases are alike.
+    over_time, decisions, importance
+        Of `judged`.
+    """
+
+    verdict: Line
+    judged: MeasuredName
+    best_baseline: MeasuredName
+    difference: Interval
+    learned: bool
+    calibration: Line
+    models: Annotated[list[ModelFigures], Field(min_length=2)]
+    curves: dict[MeasuredName, Curves]
+    over_time: OverTime
+    decisions: Decisions
+    importance: Importance
+
+
+class Resampling(Section):
+    """How the intervals of the tables were made: purchases in a block, how often blocks were drawn, confidence."""
+
+    block_length: Count
+    n_resamples: Count
+    confidence: Share
+
+
+class LossCurve(Section):
+    """Mean losses in nats of one member, epoch by epoch."""
+
+    train_loss: list[Finite]
+    val_loss: list[Finite]
+
+
+class Fold(Section):
+    """One fold of the backtest: how many training purchases, its test part, the log loss by question and model."""
+
+    n_train: Count
+    test: PartFigures
+    log_loss: dict[Question, dict[MeasuredName, Finite]]
+
+
+class BacktestFile(Section):
+    """`backtest.json`: folds in time order, none where no backtest was asked for."""
+
+    folds: list[Fold]
+
+
+class TestFigures(Section):
+    """What is found out on the test purchases.
+
+    `questions` is empty and `resampling` and `majority_accuracy` null where no purchase was kept for testing.
+    """
+
+    majority_accuracy: Share | None
+    resampling: Resampling | None
+    questions: Annotated[dict[Question, Answers], _in_order(QUESTIONS)]
+
+
+class Evaluation(TestFigures):
+    """The content of `evaluation/evaluation.json`."""
+
+    format_version: Annotated[int, int_between(EVALUATION_FORMAT, EVALUATION_FORMAT)]
+    seq_lengths: Lengths
+    precision: str
+    parts: Annotated[dict[Part, PartFigures], _in_order(PARTS)]
+    folds: list[Fold]
+    training: Annotated[dict[EnsembleName, dict[MeasuredName, LossCurve]], _in_order(ENSEMBLES)]

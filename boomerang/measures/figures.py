@@ -1,0 +1,138 @@
+"""Figures of the models on the test purchases: what each figure is, and how it is measured.
+
+A figure is a field of `ModelFigures` and a line of `measure_models`; what report and card show is in
+`boomerang.report.leaderboard`.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from boomerang.base.checks import Section
+from boomerang.combining.metadata import Finite, MeasuredName
+from boomerang.measures import metrics
+from boomerang.measures.intervals import CONFIDENCE, TABLE_CONFIDENCE, Interval
+from boomerang.measures.metrics import round_figure
+from boomerang.measures.test_set import SEED, ModelKind, ModelPredictions, TestSet
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelFigures(Section):
+    """How one model does on the test purchases.
+
+    Attributes
+    ----------
+    name : str
+        `time`, `simple_seq8`, `markov_chain`, ...
+    kind : {"combination", "ensemble", "member", "baseline"}
+        What it is.
+    chosen : str
+        Of a baseline, what the validation purchases chose; else empty.
+    log_loss : Interval
+        Mean of ``-log(p)`` in nats, p the probability of what happened.
+    skill : Interval
+        ``1 - log_loss / log_loss of the base rate``: 0 is no better than the base rate, 1 perfect.
+    roc_auc : Interval or null
+        Probability that a purchase that came back is ranked above one that did not; null where all are alike.
+    brier, accuracy : float
+        Mean squared error of the probability, share of right labels at 0.5.
+    pr_auc : float or null
+        Average precision; null where nothing came back.
+    calibration_error : float
+        Expected calibration error over up to ten bins of about equal counts.
+    calibration_error_by_chance : float
+        A perfectly calibrated model stays below it in 95 of 100 samples of as many purchases.
+    """
+
+    name: MeasuredName
+    kind: ModelKind
+    chosen: str
+    log_loss: Interval
+    skill: Interval
+    roc_auc: Interval | None
+    brier: Finite
+    pr_auc: Finite | None
+    accuracy: Share
+    calibration_error: Share
+    calibration_error_by_chance: Share
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether it surely predicts better than the share of returns in training and ranks better than chance."""
+        if self.roc_auc is None or self.roc_auc.low is None or self.skill.low is None:
+            return False
+        return self.skill.low > 0 and self.roc_auc.low > 0.5
+
+
+def measure_models(test_set: TestSet, models: Sequence[ModelPredictions]) -> list[ModelFigures]:
+    """Figures of each model, by ascending log loss.
+
+    Parameters
+    ----------
+    test_set : TestSet
+        The purchases that are predicted.
+    models : sequence of ModelPredictions
+        `base_rate` among them. The intervals of a figure hold for all of them at once.
+    """
+    targets = test_set.returned
+    log_loss, skill = _measure_losses(test_set, models)
+    roc_auc = _measure_ranking(test_set, models)
+    found = []
+    for i, model in enumerate(models):
+        probabilities = model.probabilities
+        pr_auc = metrics.pr_auc(targets, probabilities)
+        figures = ModelFigures(
+            name=model.name,
+            kind=model.kind,
+            chosen=model.chosen,
+            log_loss=log_loss[i],
+            skill=skill[i],
+            roc_auc=roc_auc[i],
+            brier=round_figure(np.mean((probabilities - targets) ** 2)),
+            pr_auc=None if pr_auc is None else round_figure(pr_auc),
+            accuracy=round_figure(np.mean((probabilities >= 0.5) == targets)),
+            calibration_error=round_figure(metrics.calibration_error(targets, probabilities)),
+            calibration_error_by_chance=round_figure(metrics.calibration_error_by_chance(probabilities, SEED)),
+        )
+        found.append(figures)
+    return sorted(found, key=lambda figures: (figures.log_loss.value, figures.name))
+
+
+def _measure_losses(test_set: TestSet, models: Sequence[ModelPredictions]) -> tuple[list[Interval], list[Interval]]:
+    """Log loss and skill of each model."""
+    losses = np.array([metrics.log_losses(test_set.returned, model.probabilities) for model in models])
+    means, resampled = losses.mean(axis=1), np.array([test_set.blocks.means(of_model) for of_model in losses])
+    base = [model.name for model in models].index("base_rate")
+    skill, resampled_skill = 1 - means / means[base], 1 - resampled / resampled[base]
+    return (
+        test_set.intervals(means, resampled, TABLE_CONFIDENCE),
+        test_set.intervals(skill, resampled_skill, TABLE_CONFIDENCE),
+    )
+
+
+def _measure_ranking(test_set: TestSet, models: Sequence[ModelPredictions]) -> Sequence[Interval | None]:
+    """ROC-AUC of each model; None for all where all test purchases are alike."""
+    if not (test_set.n_returned and test_set.n_kept):
+        return [None] * len(models)
+    aucs = [metrics.roc_auc(test_set.returned, model.probabilities) for model in models]
+    resampled = np.array([test_set.blocks.roc_aucs(test_set.returned, model.probabilities) for model in models])
+    return test_set.intervals(np.array(aucs), resampled, TABLE_CONFIDENCE)
+
+
+def compare_losses(
+    test_set: TestSet, ours: ModelPredictions, baselines: Sequence[ModelPredictions]
+) -> dict[str, Interval]:
+    """By baseline, the log loss of `ours` less that of the baseline, paired purchase by purchase.
+
+    The bounds hold for the differences to all baselines at once.
+    """
+    targets = test_set.returned
+    losses = metrics.log_losses(targets, ours.probabilities)
+    differences = [losses - metrics.log_losses(targets, baseline.probabilities) for baseline in baselines]
+    means = np.array([of_baseline.mean() for of_baseline in differences])
+    resampled = np.array([test_set.blocks.means(of_baseline) for of_baseline in differences])
+    intervals = test_set.intervals(means, resampled, CONFIDENCE)
+    return {baseline.name: interval for baseline, interval in zip(baselines, intervals, strict=True)}

@@ -1,0 +1,1 @@
+"""The LSTM, its compiled kernels, and the windows it reads."""

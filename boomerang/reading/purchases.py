@@ -1,0 +1,215 @@
+"""A purchase history from CSV to a checked table.
+
+Every cell is read as text and then parsed by the rules below, so nothing is guessed: what is not clearly meant is
+refused with file, row, column, the value found and what was expected.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boomerang.base.errors import DataError, SettingsError
+from boomerang.reading.csv_cells import Cells, read_cells
+from boomerang.reading.datetimes import parse_datetimes
+from boomerang.reading.faults import BAD_DATE, Fault, Faults
+
+YES = ("yes", "y", "true", "t", "1")
+NO = ("no", "n", "false", "f", "0")
+# The columns, and what a cell is like that is surely meant as one of theirs.
+COLUMNS = {"datetime": ".*[0-9].*", "returned": "|".join(YES + NO), "number": ".*[0-9].*"}
+# A float64 written out in full has 309 digits and then some; one cell of a megabyte would widen all others.
+MAX_CELL = 400
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+# Whole numbers up to this one are exact in float64.
+MAX_EXACT = 2**53
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """A purchase history in time order.
+
+    Attributes
+    ----------
+    table : DataFrame
+        `datetime` (datetime64[us], naive local time), `returned` (int8, 0 or 1) and `number` (float64, finite), sorted
+        by datetime, ties in file order.
+    rows : ndarray of shape (n_purchases,), int
+        Where each stood in the file, as an editor numbers its rows.
+    others : DataFrame of str
+        The other columns of the file, row by row, where they were to be kept.
+    normalised : list of str
+        What was not in the plain form and how it was read.
+    dropped : dict of str to int
+        Rows left out, by reason.
+    """
+
+    table: pd.DataFrame
+    rows: np.ndarray
+    others: pd.DataFrame
+    normalised: list[str] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the reading, a line each."""
+        return [*self.normalised, *(f"rows left out, {reason}: {count}" for reason, count in self.dropped.items())]
+
+
+def read_purchases(
+    path: Path,
+    datetime_format: str | None = None,
+    timezone: str | None = None,
+    on_bad_rows: str = "error",
+    keep_others: bool = False,
+) -> Purchases:
+    """Read the CSV, or gzipped CSV, at `path`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    datetime_format : str, optional
+        A strptime pattern, where dates are not ISO 8601.
+    timezone : str, optional
+        An IANA zone, such as `Europe/London`: datetimes with an offset are converted to its local time.
+    on_bad_rows : {"error", "drop"}
+        Refuse the file at its first bad row, or leave bad rows out and count them.
+    keep_others : bool
+        Keep the other columns too.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as purchases; the message names row, column, value and rule.
+    """
+    notes: list[str] = []
+    cells = read_cells(path, COLUMNS, notes, keep_others)
+    faults = Faults()
+    text = _strip_cells(cells, faults, notes)
+    labels = _parse_labels(cells.table["returned"], text["returned"], faults, notes)
+    times, expected = parse_datetimes(path.name, text["datetime"], notes, datetime_format, timezone)
+    faults.add(cells.table["datetime"], times.isna(), BAD_DATE, expected)
+    numbers = _parse_numbers(text["number"], faults)
+    if faults.found and on_bad_rows == "error":
+        raise DataError(f"{path.name} {faults.describe(datetime_format)}")
+    table = pd.DataFrame({"datetime": times, "returned": labels, "number": numbers})
+    table = table[~table.index.isin(faults.rows)]
+    if table.empty:
+        first = faults.describe(datetime_format)
+        raise DataError(f"{path.name}: no purchase is left, every row is bad; the first: {first}")
+    if not table["datetime"].is_monotonic_increasing:
+        notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
+    table["datetime"] = table["datetime"].astype("datetime64[us]")
+    table = table.sort_values("datetime", kind="stable")
+    others = cells.others.loc[table.index].reset_index(drop=True)
+    return Purchases(table.reset_index(drop=True), table.index.to_numpy(), others, notes, faults.counts)
+
+
+def _strip_cells(cells: Cells, faults: Faults, notes: list[str]) -> pd.DataFrame:
+    """The cells without outer blanks; too long ones are blank. Notes faults that any column can have."""
+    if cells.misshapen:
+        rows, counts, texts = zip(*cells.misshapen, strict=True)
+        expected = f"expected as many cells as the header has, {cells.n_columns}, not {counts[0]}"
+        faults.found.append(Fault("cells too few or too many", np.array(rows), texts[0], expected))
+    text: pd.DataFrame = cells.table.apply(lambda column: column.str.strip())
+    if (text != cells.table).any(axis=None):
+        notes.append("cells: outer blanks left out")
+    is_header = pd.concat([text[name].str.lower() == name for name in COLUMNS], axis=1).all(axis=1)
+    faults.add(cells.table["datetime"], is_header, "repeated header", "expected a purchase, not the header again")
+    for name in COLUMNS:
+        is_long = text[name].str.len() > MAX_CELL
+        faults.add(text[name], is_long, f"{name} too long", f"{name} must have at most {MAX_CELL} characters")
+        text[name] = text[name].mask(is_long, "")
+        faults.add(cells.table[name], text[name] == "", f"{name} blank", f"{name} must not be blank")
+    return text
+
+
+def _parse_labels(cells: pd.Series, text: pd.Series, faults: Faults, notes: list[str]) -> pd.Series:
+    """1 for yes, 0 for no and for what is neither, int8."""
+    labels = text.str.lower()
+    expected = f"returned must be one of {'/'.join(YES + NO)}"
+    faults.add(cells, ~labels.isin(YES + NO), "returned not a label", expected)
+    if not cells.isin(("yes", "no")).all():
+        notes.append("returned: labels other than plain yes/no were read by their meaning")
+    return labels.isin(YES).astype("int8")
+
+
+def append_purchase(
+    table: pd.DataFrame,
+    next_datetime: str,
+    next_number: str,
+    datetime_format: str | None = None,
+    timezone: str | None = None,
+) -> pd.DataFrame:
+    """Past purchases and, as last row, one just made; its `returned`, not known yet, is 0.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The past ones, as in `Purchases`.
+    next_datetime, next_number : str
+        Of the one just made, written as in a CSV.
+    datetime_format, timezone : str, optional
+        As for `read_purchases`.
+
+    Raises
+    ------
+    SettingsError
+        If a CSV would be refused with it, or it is earlier than the last past purchase.
+    """
+    text = pd.Series([next_datetime.strip()])
+    made = parse_datetimes("next_datetime", text, [], datetime_format, timezone)[0].iloc[0]
+    last = table["datetime"].iloc[-1]
+    if pd.isna(made) or made < last:
+        expected = f"a datetime as in the training, {last} (the last purchase) or later"
+        raise SettingsError(f"next_datetime must be {expected} (found {next_datetime!r})")
+    faults = Faults()
+    numbers = _parse_numbers(pd.Series([next_number.strip()]), faults)
+    if faults.found:
+        raise SettingsError(f"next_{faults.found[0].expected} (found {next_number!r})")
+    row = pd.DataFrame({"datetime": [made], "returned": [0], "number": numbers}).astype(table.dtypes)
+    return pd.concat([table, row], ignore_index=True)
+
+
+def parse_labels(text: str) -> np.ndarray:
+    """Labels written as `yes,no,yes` as an array of shape (n,), int8, 1 for yes.
+
+    Raises
+    ------
+    DataError
+        At the first label that is neither a yes nor a no.
+    """
+    labels = [label.strip() for label in text.split(",")]
+    for position, label in enumerate(labels, start=1):
+        if label.lower() not in YES + NO:
+            raise DataError(f"history, label {position}: expected yes or no (found {label!r})")
+    return np.array([label.lower() in YES for label in labels], dtype=np.int8)
+
+
+def _parse_numbers(text: pd.Series, faults: Faults) -> pd.Series:
+    """Finite float64 values, NaN where a fault was added."""
+    is_number = text.str.fullmatch(NUMBER)
+    with_comma = text.str.fullmatch(r"[+-]?[0-9.]*,[0-9.,]*")
+    expected = "number must be a finite number like 3 or 19.90"
+    faults.add(text, with_comma, "number with a comma", f"{expected}, without decimal or thousands comma")
+    # Python parses to the nearest float64, which pandas' own parser misses by a last bit now and then.
+    values = pd.Series(text.where(is_number, "nan").to_numpy(dtype=object).astype(np.float64), index=text.index)
+    faults.add(text, ~np.isfinite(values), "number not a finite number", expected)
+    zero = text[values == 0]
+    vanished = zero.index[zero.str.contains("^[+-]?[0.]*[1-9]")]
+    faults.add(text, text.index.isin(vanished), "number too small", f"{expected}, not too small for float64")
+    large = text[np.isfinite(values) & (values.abs() >= MAX_EXACT)]
+    lossy = large.index[list(map(_loses_digits, large, values[large.index]))]
+    expected = "number must be exact in float64, whole numbers up to 2^53"
+    faults.add(text, text.index.isin(lossy), "number loses digits", expected)
+    return values
+
+
+def _loses_digits(written: str, value: float) -> bool:
+    """Whether a large number is another than its float64; with an exponent, than its float64 as it is written."""
+    number = Decimal(written)
+    is_short = "e" in written.lower() and number == Decimal(repr(value))
+    return not is_short and number == number.to_integral_value() and number != Decimal(value)

@@ -1,0 +1,23 @@
+"""The model card: what was trained on what, how good it is, what it is for and what not.
+
+Sections as in Mitchell et al. 2019, "Model Cards for Model Reporting".
+"""
+
+from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
+from boomerang.combining.metadata import Metadata
+from boomerang.measures.evaluation import Evaluation
+from boomerang.report.leaderboard import COLUMNS
+from boomerang.report.report import load_template
+
+
+def write_card(evaluation: Evaluation, metadata: Metadata) -> str:
+    """The card as Markdown; it depends on the evaluation and the metadata alone."""
+    text = load_template("model_card.md.jinja", autoescape=False).render(
+        evaluation=evaluation,
+        metadata=metadata,
+        questions=QUESTIONS,
+        asked={name: spec.question for name, spec in ENSEMBLES.items()},
+        columns=[column for column in COLUMNS if column.markdown],
+        n_members=len(metadata.ensembles) * len(metadata.seq_lengths),
+    )
+    return text.rstrip("\n") + "\n"

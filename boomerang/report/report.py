@@ -1,0 +1,141 @@
+"""The report a person opens: one page of HTML that needs nothing else, neither network nor file."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
+from boomerang.measures.evaluation import Answers, Evaluation, OverTime
+from boomerang.measures.importance import Importance
+from boomerang.report.charts import Series, bar_chart, fitting_axis, index_axis, line_chart, share_axis
+from boomerang.report.leaderboard import COLUMNS, four_digits
+
+HERE = Path(__file__).parent
+PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+EXPLAINED = {
+    "next": "Asked before the purchase is made: nothing is known of it, only the purchases before it.",
+    "made": "Asked when the purchase has just been made: its time and number are known, its label is not. This is an "
+    "easier question than the one before; figures of the two must not be compared.",
+}
+
+
+def load_template(name: str, autoescape: bool) -> Template:
+    """A template beside this module; a variable that it misspells is an error."""
+    # Only files of ours are templates; what comes from data goes into them as escaped values.
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.globals["four_digits"] = four_digits
+    return environment.get_template(name)
+
+
+def write_report(evaluation: Evaluation) -> str:
+    """The page; it depends on the evaluation alone."""
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    return load_template("report.html.jinja", autoescape=True).render(
+        evaluation=evaluation,
+        questions=QUESTIONS,
+        explained=EXPLAINED,
+        part_names=PART_NAMES,
+        columns=[column for column in COLUMNS if column.html],
+        style=Markup(style),
+        style_hash=_hash(style),
+        script=Markup(script),
+        script_hash=_hash(script),
+        charts={question: _draw(answers) for question, answers in evaluation.questions.items()},
+        counts={
+            question: json.dumps(answers.decisions.model_dump(), separators=(",", ":"))
+            for question, answers in evaluation.questions.items()
+        },
+        training=_draw_training(evaluation),
+        fold_columns={
+            question: [model.name for model in answers.models if model.kind != "member"]
+            for question, answers in evaluation.questions.items()
+        },
+    )
+
+
+def _hash(text: str) -> str:
+    """The hash by which the page's content security policy names the one script, or style, that may run."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _draw(answers: Answers) -> dict[str, Markup]:
+    """Every chart of one question."""
+    drawn = {
+        "over_time": _draw_over_time(answers.over_time),
+        "features": bar_chart("Rise of log loss by feature", sorted(answers.importance.features.items(), key=_by_size)),
+        "lags": bar_chart("Rise of log loss by lag", _list_lags(answers.importance)),
+        **_draw_curves(answers),
+    }
+    # They are made of our own words and numbers, escaped where they are drawn.
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _by_size(bar: tuple[str, float]) -> tuple[float, str]:
+    return -bar[1], bar[0]
+
+
+def _list_lags(importance: Importance) -> list[tuple[str, float]]:
+    lags = sorted((int(lag), rise) for lag, rise in importance.lags.items())
+    return [(f"lag {lag}", rise) for lag, rise in lags]
+
+
+def _draw_over_time(time: OverTime) -> str:
+    steps = range(len(time.first))
+    shown = [
+        Series("predicted", steps, time.predicted, "ours-line"),
+        Series("came back", steps, time.observed, "theirs-line"),
+    ]
+    days = index_axis("first day of each bin", [first[:10] for first in time.first])
+    shares = share_axis("share", max(*time.observed, *time.predicted))
+    return line_chart("Share that came back, in time order", days, shares, shown)
+
+
+def _draw_curves(answers: Answers) -> dict[str, str]:
+    """Reliability, ROC and precision by recall of our model and the best baseline; empty where they have no curves."""
+    styles = {answers.judged: "ours-line", answers.best_baseline: "theirs-line"}
+    named = [
+        (name.replace("_", " "), answers.curves[name], style)
+        for name, style in styles.items()
+        if name in answers.curves
+    ]
+    if not named:
+        return {"reliability": "", "roc": "", "precision_recall": ""}
+    dots = [Series(name, curves.predicted, curves.observed, style, True) for name, curves, style in named]
+    roc = [Series(name, curves.false_positive_rate, curves.true_positive_rate, style) for name, curves, style in named]
+    pr = [Series(name, curves.recall, curves.precision, style) for name, curves, style in named]
+    top = max(value for _, curves, _ in named for value in (*curves.predicted, *curves.observed))
+    reliability_axes = share_axis("predicted probability", top), share_axis("share that came back", top)
+    roc_axes = share_axis("share of those that stay, flagged"), share_axis("share of returns found")
+    pr_axes = share_axis("recall: share of returns found"), share_axis("precision: flagged that came back")
+    return {
+        "reliability": line_chart("Reliability: on the diagonal, 30 % means 3 in 10", *reliability_axes, dots, True),
+        "roc": line_chart("ROC curve", *roc_axes, roc, True),
+        "precision_recall": line_chart("Precision and recall", *pr_axes, pr),
+    }
+
+
+def _draw_training(evaluation: Evaluation) -> list[Markup]:
+    """A chart of losses by epoch for each ensemble: a line per member for validation, a faint one for training."""
+    drawn = []
+    for ensemble in ENSEMBLES:
+        members = evaluation.training[ensemble]
+        series = []
+        for index, length in enumerate(evaluation.seq_lengths):
+            losses, shade = members[f"seq{length}"], f"shade{index % 6}"
+            epochs = range(1, len(losses.val_loss) + 1)
+            series.append(Series(f"L={length}", epochs, losses.val_loss, shade))
+            series.append(Series("", epochs, losses.train_loss, f"{shade} faint"))
+        longest = max(len(one.y) for one in series)
+        axes = (
+            index_axis("epoch", [str(epoch) for epoch in range(longest + 1)]),
+            fitting_axis("loss", [loss for one in series for loss in one.y]),
+        )
+        title = f"{ensemble}: validation loss, faint the training loss"
+        drawn.append(Markup(line_chart(title, *axes, series)))
+    return drawn

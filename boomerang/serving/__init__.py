@@ -1,0 +1,1 @@
+"""Trained ensembles in use: single predictions, whole files, descriptions, ONNX."""

@@ -1,0 +1,87 @@
+"""What was trained and what it predicts, for people and as JSON."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, QUESTIONS
+from boomerang.base.paths import METADATA_FILE
+from boomerang.combining.metadata import Metadata
+
+BAR_WIDTH = 30
+
+
+def describe(metadata: Metadata, artifacts_dir: Path) -> str:
+    """A short table: every member with its best epoch and validation figures, and where the results lie."""
+    lines = [f"{'ensemble':<9} {'L':>4} {'best epoch':>10} {'val loss':>9} {'val accuracy':>13}  file"]
+    for name, spec in ENSEMBLES.items():
+        for member in metadata.ensembles[name].members:
+            path = artifacts_dir / name / spec.member_file(member.seq_length)
+            lines.append(
+                f"{name:<9} {member.seq_length:>4} {member.best_epoch:>10} {member.val_loss:>9.4f} "
+                f"{member.val_accuracy:>13.4f}  {path}"
+            )
+    for name in ENSEMBLES:
+        ensemble = metadata.ensembles[name]
+        lines.append(f"weights of {name}: {ensemble.weighting}, temperature {ensemble.temperature:g}")
+    together = metadata.combination
+    names = " and ".join(together.weights)
+    lines.append(f"weights of {names} together: {together.weighting}, temperature {together.temperature:g}")
+    for question, measured in metadata.validation.items():
+        lines.append(f"validation, {QUESTIONS[question]}")
+        for name, figures in measured.items():
+            auc = "undefined" if figures.roc_auc is None else f"{figures.roc_auc:.4f}"
+            lines.append(f"  {name:<14} log loss {figures.log_loss:.4f}, ROC-AUC {auc}")
+    return "\n".join([*lines, f"metadata: {artifacts_dir / METADATA_FILE}"])
+
+
+def to_object(name: str, prediction: dict[str, Any], label: str, threshold: float | None) -> dict[str, Any]:
+    """A prediction for JSON; parameters as in `format_prediction`.
+
+    `act` tells whether the probability of a return is at or above the threshold.
+    """
+    decision = {} if threshold is None else {"threshold": threshold, "act": prediction["probability"] >= threshold}
+    return {"ensemble": name, "next": label, **_about(prediction, label), **decision}
+
+
+def _about(prediction: dict[str, Any], label: str) -> dict[str, Any]:
+    """The fields of a `Prediction`, with its probabilities of a return turned into those of `label`."""
+    turn: Callable[[float], float] = (lambda p: p) if label == "yes" else (lambda p: 1 - p)
+    members = [{**member, "probability": turn(member["probability"])} for member in prediction["members"]]
+    return {**prediction, "probability": turn(prediction["probability"]), "members": members}
+
+
+def format_prediction(
+    prediction: dict[str, Any], name: str, label: str, n_history: int, threshold: float | None
+) -> str:
+    """The prediction for people.
+
+    Parameters
+    ----------
+    prediction : dict
+        Fields of `boomerang.serving.predictor.Prediction`; its probabilities are those of a return.
+    name : str
+        What predicts.
+    label : {"yes", "no"}
+        Whose probability to show.
+    n_history : int
+        Purchases in the history.
+    threshold : float, optional
+        Probability of a return from which to act.
+    """
+    shown = _about(prediction, label)
+    what = name if name == COMBINATION else f"{name} ensemble"
+    lines = [f"returned={label}: {shown['probability']:.4f}   ({what}, {n_history} past purchases)"]
+    if threshold is not None:
+        acts = prediction["probability"] >= threshold
+        place = "at or above" if acts else "below"
+        lines.append(f"  {'act' if acts else 'let be'}: a return is {place} the threshold {threshold:.3f}")
+    for member in shown["members"]:
+        bar = "#" * round(BAR_WIDTH * member["probability"])
+        of = f"{member['ensemble']:<8}" if name == COMBINATION else ""
+        figures = f"{of}L={member['seq_length']:<5} {member['probability']:.4f}"
+        lines.append(f"  {figures} |{bar:<{BAR_WIDTH}}| weight {member['weight']:.3f}")
+    if prediction["left_out"]:
+        lengths = ", ".join(map(str, prediction["left_out"]))
+        lines.append(f"  left out, the history is too short for them: L = {lengths}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Members in training: gradients, optimiser, batches, checkpoints, the member store."""

@@ -1,0 +1,199 @@
+"""Batches of windows for training: shuffled, each gathered at once, with equal windows of a batch merged."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from boomerang.model.windows import Windows
+
+
+class Batch(NamedTuple):
+    """Windows to train on together.
+
+    Attributes
+    ----------
+    inputs : Tensor of shape (n, L, n_features), float32
+        The windows of the batch in its order, or each different window once if equal windows are merged.
+    targets : Tensor of shape (n,), float32
+        The share of returns, 0 to 1, among the windows that an input stands for.
+    counts : Tensor of shape (n,), float32
+        How many windows an input stands for.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    counts: torch.Tensor
+
+
+class BatchIndices(NamedTuple):
+    """A batch whose inputs are not gathered yet: all fields have shape (n,), `indices` stand for the inputs."""
+
+    indices: torch.Tensor
+    targets: torch.Tensor
+    counts: torch.Tensor
+
+
+def window_ids(stream: NDArray[np.float32], seq_length: int) -> NDArray[np.intp]:
+    """Number the windows of a stream so that two windows have the same id if and only if they are equal.
+
+    Windows of 1, 2, 4, ... values are numbered by the pairs of ids of their halves, as suffix arrays are built (Manber
+    and Myers 1990, "Suffix arrays"): this takes log2 L sorts of n ids, and no window is written out.
+
+    Parameters
+    ----------
+    stream : ndarray of shape (n_purchases,), float32
+        One value per purchase.
+    seq_length : int
+        L, 1 to n_purchases.
+
+    Returns
+    -------
+    ndarray of shape (n_purchases - L + 1,), int64
+        0 to one less than the number of different windows.
+    """
+    ids, length = np.unique(stream, return_inverse=True)[1], 1
+    while length < seq_length:
+        # The second half may overlap the first: both together still cover the window.
+        shift = min(length, seq_length - length)
+        pairs = ids[:-shift] * (ids.max() + 1) + ids[shift:]
+        ids, length = np.unique(pairs, return_inverse=True)[1], length + shift
+    return ids
+
+
+class WindowDataset(Dataset[Batch]):
+    """The windows of one part, of which a whole batch is fetched by one gather.
+
+    Parameters
+    ----------
+    windows : Windows
+        All windows of one length.
+    part : {"train", "val", "test"}
+        The part that the dataset holds.
+
+    Attributes
+    ----------
+    window_ids : ndarray of shape (n_windows,), int64, or None
+        As of the function `window_ids`. None for windows of several features, which are hardly ever equal.
+    """
+
+    def __init__(self, windows: Windows, part: str) -> None:
+        start, end = windows.bounds[part]
+        self.inputs, self.targets = windows.inputs[start:end], windows.targets[start:end]
+        self.window_ids = None
+        # Windows of `returned` alone are strings of bits, many of which are equal.
+        if windows.inputs.shape[2] == 1 and len(self):
+            stream = torch.cat([self.inputs[:, 0, 0], self.inputs[-1, 1:, 0]])
+            self.window_ids = window_ids(stream.numpy(), windows.seq_length)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, batch: BatchIndices) -> Batch:
+        return Batch(self.inputs[batch.indices], batch.targets, batch.counts)
+
+    def distinct_inputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Leave out repeated windows.
+
+        Returns
+        -------
+        inputs : Tensor of shape (n_distinct, L, n_features), float32
+            Each different window once.
+        positions : Tensor of shape (n_windows,), int64
+            Where each window is in `inputs`.
+        """
+        if self.window_ids is None:
+            return self.inputs, torch.arange(len(self))
+        _, first, positions = np.unique(self.window_ids, return_index=True, return_inverse=True)
+        return self.inputs[torch.from_numpy(first)], torch.from_numpy(positions)
+
+
+class ShuffledBatches(Sampler[BatchIndices]):
+    """Batches that cover all windows of `dataset` once, in a new random order at each iteration.
+
+    If the dataset has window ids, equal windows of a batch are merged. The sum of losses over the batch and its
+    gradient stay the same up to float rounding.
+    """
+
+    def __init__(self, dataset: WindowDataset, batch_size: int, generator: torch.Generator) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[BatchIndices]:
+        # The whole order is drawn at once, so loader processes that fetch ahead draw nothing more.
+        order = torch.randperm(len(self.dataset), generator=self.generator)
+        if self.dataset.window_ids is not None:
+            yield from self._merged_batches(order.numpy(), self.dataset.window_ids)
+            return
+        ones = torch.ones(self.batch_size)
+        for indices in torch.split(order, self.batch_size):
+            yield BatchIndices(indices, self.dataset.targets[indices], ones[: len(indices)])
+
+    def _merged_batches(self, order: NDArray[np.int64], window_ids: NDArray[np.intp]) -> Iterator[BatchIndices]:
+        batch_numbers = np.arange(len(order)) // self.batch_size
+        keys = batch_numbers * (window_ids.max() + 1) + window_ids[order]
+        _, first, positions, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+        n_returned = np.bincount(positions, weights=self.dataset.targets.numpy()[order])
+        fields = (order[first], (n_returned / counts).astype(np.float32), counts.astype(np.float32))
+        # Keys ascend, so the merged windows of one batch lie together.
+        sizes = np.bincount(batch_numbers[first]).tolist()
+        yield from map(BatchIndices, *(torch.split(torch.from_numpy(values), sizes) for values in fields))
+
+
+class GatheredBatches:
+    """The batches of a `DataLoader` without worker processes, without what it costs per batch."""
+
+    def __init__(self, dataset: WindowDataset, batches: ShuffledBatches) -> None:
+        self.dataset = dataset
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self.dataset.__getitem__, self.batches)
+
+
+def shuffled_loader(
+    dataset: WindowDataset,
+    batch_size: int,
+    generator: torch.Generator,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+    prefetch_factor: int = 2,
+) -> Iterable[Batch]:
+    """Load batches of shuffled windows, in a new order at each iteration.
+
+    `num_workers`, `pin_memory` and `prefetch_factor` do not change what the batches hold.
+
+    Parameters
+    ----------
+    generator : Generator
+        Draws the order of each epoch.
+    num_workers : int
+        Processes that gather batches; 0 gathers in this process.
+    pin_memory : bool
+        Put batches into page-locked memory, from which they are copied to the GPU faster.
+    prefetch_factor : int
+        Batches each process fetches ahead.
+    """
+    batches = ShuffledBatches(dataset, batch_size, generator)
+    if not (num_workers or pin_memory):
+        return GatheredBatches(dataset, batches)
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=batches,
+        num_workers=num_workers,
+        # Forked processes share the memory-mapped windows. A joblib worker has another way to start processes.
+        multiprocessing_context="fork" if num_workers else None,
+        pin_memory=pin_memory,
+        prefetch_factor=prefetch_factor if num_workers else None,
+        persistent_workers=num_workers > 0,
+        # The loader draws a seed for its workers at each iteration, which must not change the order of the batches.
+        generator=torch.Generator().manual_seed(0),
+    )

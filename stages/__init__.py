@@ -1,0 +1,1 @@
+"""The stages of the pipeline: DVC runs these, one module per stage."""

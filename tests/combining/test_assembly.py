@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from boomerang.base.ensembles import ENSEMBLES, SCALED_FEATURES
+from boomerang.base.settings import Reading
+from boomerang.combining.assembly import Combinations, TrainedEnsemble, assemble_metadata
+from boomerang.combining.metadata import Figures, LengthsFile, MemberFigures, TrainingFile
+from boomerang.features.scaler import Scaler
+
+TARGETS = np.array([0, 1, 0])
+LOGITS = np.array([[-1.0, 1.0, 0.0], [-3.0, 1.0, -2.0]])
+
+
+def trained(**precisions):
+    figures = MemberFigures(epochs=3, best_epoch=2, train_loss=0.5, val_loss=0.6, val_accuracy=0.7)
+    return {
+        name: TrainedEnsemble(
+            TrainingFile(hidden_size=4, num_layers=1, precision=precisions.get(name, "fp32"), device="cpu"),
+            [figures, figures],
+            ["a" * 64, "b" * 64],
+            LOGITS + index,
+        )
+        for index, name in enumerate(ENSEMBLES)
+    }
+
+
+def test_validation_purchases_are_predicted_as_a_predictor_would():
+    ensembles = trained()
+    combinations = Combinations.fit(ensembles, TARGETS, 0.25)
+    found = combinations.predict_validation(ensembles)
+    assert {question: sorted(models) for question, models in found.items()} == {
+        "next": ["combination", "simple", "time"],
+        "made": ["context"],
+    }
+    # Of three purchases nothing is fitted: the members weigh the same, and the temperature is 1.
+    np.testing.assert_allclose(found["next"]["time"], expit([-2, 1, -1]))
+    np.testing.assert_allclose(found["made"]["context"], expit([0, 3, 1]))
+    np.testing.assert_allclose(found["next"]["combination"], expit([-1.5, 1.5, -0.5]))
+    assert combinations.base_logit == pytest.approx(np.log(1 / 3), abs=1e-6)
+
+
+def assemble(ensembles):
+    combinations = Combinations.fit(ensembles, TARGETS, 0.25)
+    lengths = LengthsFile(mode="fixed", seq_lengths=[2, 4], requested_seq_lengths=[2, 4, 9], dropped={"9": "too long"})
+    scaling = Scaler(
+        features=list(SCALED_FEATURES),
+        number_transform="asinh",
+        data_min=[0.0] * len(SCALED_FEATURES),
+        data_max=[1.0] * len(SCALED_FEATURES),
+    )
+    reading = Reading(datetime_format=None, timezone=None)
+    validation = {"next": {"time": Figures(log_loss=0.5, roc_auc=None)}}
+    return assemble_metadata(ensembles, combinations, lengths, scaling, reading, validation)
+
+
+def test_members_keep_the_order_of_their_lengths():
+    metadata = assemble(trained())
+    found = [(member.seq_length, member.sha256[0], member.weight) for member in metadata.ensembles["simple"].members]
+    assert found == [(2, "a", 0.5), (4, "b", 0.5)]
+    assert metadata.ensembles["simple"].prefix == "simple/model_simple_seq"
+    assert metadata.combination.weights == {"time": [0.25, 0.25], "simple": [0.25, 0.25]}
+    assert metadata.combination.centre == -1.098612
+    assert metadata.dropped_seq_lengths == {"9": "too long"}
+
+
+def test_precisions_that_differ_are_called_mixed():
+    assert assemble(trained()).precision == "fp32"
+    assert assemble(trained(time="bf16")).precision == "mixed"

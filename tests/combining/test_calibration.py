@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.metrics import log_loss
+
+from boomerang.combining.calibration import (
+    FEWEST_ROWS,
+    FEWEST_TO_CORRELATE,
+    combine,
+    fit_across,
+    fit_combination,
+    normalise,
+)
+
+N_ROWS = 20_000
+
+
+def drawn(n_rows=N_ROWS, seed=0):
+    """True logits, and what happened with their probabilities."""
+    draw = np.random.default_rng(seed)
+    true = draw.normal(-1, 1, n_rows)
+    return true, (draw.random(n_rows) < expit(true)).astype(int), draw
+
+
+def test_combine_is_the_weighted_mean_of_logits_over_the_temperature():
+    logits = np.array([[0.0, -2.0], [4.0, 2.0]])
+    np.testing.assert_allclose(combine(logits, np.array([3, 1])), expit([1.0, -1.0]))
+    np.testing.assert_allclose(combine(logits, np.array([3, 1]), 2.0), expit([0.5, -0.5]))
+
+
+def test_the_temperature_moves_what_lies_above_the_base_logit():
+    logits = np.array([[0.0, -2.0], [4.0, 2.0]])
+    # Means 1 and -1, 2 and 0 above the base logit -1.
+    np.testing.assert_allclose(combine(logits, np.array([3, 1]), 2.0, -1.0), expit([0.0, -1.0]))
+
+
+def test_weights_whose_sum_no_float_holds_are_shares_all_the_same():
+    np.testing.assert_allclose(normalise(np.array([1.7e308, 1.7e308])), [0.5, 0.5])
+
+
+def test_a_member_that_knows_gets_the_weight_and_noise_gets_none():
+    true, targets, draw = drawn()
+    found = fit_combination(np.array([draw.normal(size=N_ROWS), true, draw.normal(size=N_ROWS)]), targets)
+    assert found.weights[1] > 0.9
+    assert sum(found.weights) == pytest.approx(1)
+    assert found.reason == "fitted on 20000 validation purchases"
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_the_temperature_takes_exaggeration_back(factor):
+    true, targets, _ = drawn()
+    found = fit_combination(np.array([factor * true, factor * true]), targets)
+    assert found.temperature == pytest.approx(factor, rel=0.05)
+    assert found.weights == [0.5, 0.5]
+
+
+def test_weights_are_those_of_a_search_over_a_grid():
+    true, targets, draw = drawn(4000)
+    logits = np.array([true + draw.normal(0, 1, 4000), true + draw.normal(0, 2, 4000)])
+
+    def objective(first):
+        # The prior is (w - 1/2)^2 / (2 (1/2)^2) for each of the two.
+        return 4000 * log_loss(targets, combine(logits, np.array([first, 1 - first]))) + 4 * (first - 0.5) ** 2
+
+    best = min(np.linspace(0.001, 0.999, 999), key=objective)
+    assert fit_combination(logits, targets).weights[0] == pytest.approx(best, abs=0.002)
+
+
+def test_fitting_never_loses_to_equal_weights_on_the_rows_it_is_fitted_on():
+    for seed in range(5):
+        true, targets, draw = drawn(FEWEST_ROWS, seed)
+        logits = np.array([true + draw.normal(0, scale, FEWEST_ROWS) for scale in (0.5, 1, 2, 4)])
+        found = fit_combination(logits, targets)
+        fitted = log_loss(targets, combine(logits, np.array(found.weights), found.temperature))
+        assert fitted <= log_loss(targets, combine(logits, np.ones(4)))
+
+
+def test_few_rows_or_one_label_leave_the_members_equal():
+    true, targets, _ = drawn(FEWEST_ROWS)
+    few = fit_combination(np.array([true[1:], -true[1:]]), targets[1:])
+    assert (few.weights, few.temperature) == ([0.5, 0.5], 1.0)
+    assert few.reason == "equal (2999 validation purchases, fewer than 3000)"
+    alike = fit_combination(np.array([true, -true]), np.zeros(FEWEST_ROWS))
+    assert (alike.weights, alike.temperature) == ([0.5, 0.5], 1.0)
+    assert alike.reason == "equal (the validation purchases all have the same label)"
+
+
+def test_what_is_fitted_is_rounded_so_that_no_last_bit_shows():
+    true, targets, draw = drawn(FEWEST_ROWS)
+    logits = np.array([true, true + draw.normal(size=FEWEST_ROWS)])
+    assert fit_combination(logits * (1 + 1e-12), targets) == fit_combination(logits, targets)
+
+
+def two_witnesses(n_rows, correlation, seed=0):
+    """Log-odds of two who each see the truth through noise, calibrated, and what happened; the base rate is a fifth."""
+    draw = np.random.default_rng(seed)
+    targets = (draw.random(n_rows) < 0.2).astype(int)
+    # Given the outcome, log-odds of spread s lie around +s^2/2 or -s^2/2 from the base rate.
+    spread, base_logit = 1.5, np.log(0.2 / 0.8)
+    noise = draw.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], n_rows).T
+    return [base_logit + spread**2 * (targets - 0.5) + spread * row for row in noise], targets, base_logit
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+def test_two_who_know_different_things_are_bolder_together_without_a_label(correlation):
+    witnesses, targets, base_logit = two_witnesses(FEWEST_ROWS - 1, correlation)
+    found = fit_across([row[None] for row in witnesses], targets, base_logit)
+    # The outcome itself correlates them too, so the correlation of all rows is above that given the outcome.
+    assert (1 + correlation) / 2 < found.temperature < (1 + correlation) / 2 + 0.2
+    assert "temperature by the correlation 0." in found.reason
+    logits = np.array(witnesses)
+    together = combine(logits, np.array(found.weights), found.temperature, base_logit)
+    timid = combine(logits, np.array(found.weights))
+    alone = min(log_loss(targets, expit(row)) for row in witnesses)
+    assert log_loss(targets, together) < min(log_loss(targets, timid), alone) - 0.005
+
+
+def test_two_who_know_the_same_are_not_made_bolder():
+    (one, _), targets, base_logit = two_witnesses(1000, 0.0)
+    found = fit_across([one[None], one[None]], targets, base_logit)
+    assert found.temperature == 1
+
+
+def test_with_enough_purchases_the_temperature_is_fitted_about_the_base_logit():
+    witnesses, targets, base_logit = two_witnesses(20_000, 0.0)
+    found = fit_across([row[None] for row in witnesses], targets, base_logit)
+    assert found.reason == "fitted on 20000 validation purchases"
+    assert found.temperature == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("n_rows", [1, FEWEST_TO_CORRELATE - 1])
+def test_few_rows_tell_no_correlation(n_rows):
+    witnesses, targets, base_logit = two_witnesses(n_rows, 0.0)
+    assert fit_across([row[None] for row in witnesses], targets, base_logit).temperature == 1
+
+
+def test_an_ensemble_that_says_always_the_same_correlates_with_nothing():
+    witnesses, targets, base_logit = two_witnesses(1000, 0.0)
+    found = fit_across([witnesses[0][None], np.full((1, 1000), base_logit)], targets, base_logit)
+    assert found.temperature == 1

@@ -1,0 +1,262 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import expit
+
+from boomerang.base.ensembles import ENSEMBLES
+from boomerang.combining.artifacts import read_member, read_metadata
+from boomerang.commands import predict
+from boomerang.reading.purchases import read_purchases
+from tests.support import ROOT, write_purchases
+
+FULL = Path("/dev/full")
+
+
+def run(capsys, *arguments):
+    predict.main([str(argument) for argument in arguments])
+    return capsys.readouterr()
+
+
+def test_labels_on_the_command_line_go_to_the_simple_ensemble(trained, capsys):
+    out = run(capsys, "--history", "yes,no,no,yes", "--artifacts_dir", trained).out.splitlines()
+    assert out[0].startswith("returned=yes: 0.")
+    assert "simple ensemble, 4 past purchases" in out[0]
+    assert [line.split()[0] for line in out[1:]] == ["L=2", "L=4"]
+    assert all("weight 0.500" in line and "|#" in line for line in out[1:])
+
+
+def test_a_csv_goes_to_the_time_ensemble_and_is_scaled_as_in_training(trained, capsys, tmp_path):
+    # Only the last purchases count: were the scaler fitted on this file, leaving rows out would move the figures.
+    whole = write_purchases(tmp_path / "whole.csv", 60)
+    lines = whole.read_text().splitlines(keepends=True)
+    tail = tmp_path / "tail.csv"
+    tail.write_text(lines[0] + "".join(lines[-4:]))
+    found = [
+        json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", trained, "--json").out)
+        for path in (whole, tail)
+    ]
+    assert found[0] == found[1]
+    assert found[0]["ensemble"] == "time"
+
+
+MADE = ["--next_datetime", "2024-02-01 09:00", "--next_number", "5"]
+
+
+def test_a_purchase_just_made_goes_to_the_context_ensemble(trained, capsys, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 60)
+    common = ["--history_csv", path, "--artifacts_dir", trained, "--json"]
+    found = json.loads(run(capsys, *common, *MADE).out)
+    # The same by hand: its row appended with either label, which must not matter.
+    metadata = read_metadata(trained)
+    for label in (0, 1):
+        table = read_purchases(path).table
+        table.loc[len(table)] = [pd.Timestamp("2024-02-01 09:00"), label, 5.0]
+        scaled = metadata.scaling.transform(table)
+        before = np.concatenate([[0], table["returned"].to_numpy()[:-1]])
+        rows = torch.from_numpy(np.column_stack([scaled, before]).astype(np.float32))
+        for member, described in zip(found["members"], metadata.ensembles["context"].members, strict=True):
+            model = read_member(trained, "context", described, (len(ENSEMBLES["context"].features), 4, 1))
+            logit = model(rows[None, -described.seq_length - 1 :]).item()
+            assert member["probability"] == pytest.approx(expit(logit))
+    assert found["ensemble"] == "context"
+    later = json.loads(run(capsys, *common, *MADE[:1], "2024-02-07 20:00", *MADE[2:]).out)
+    assert later["probability"] != found["probability"]
+
+
+def test_context_needs_as_many_past_purchases_as_its_shortest_member(trained, capsys, tmp_path):
+    out = run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 2), "--artifacts_dir", trained, *MADE).out
+    assert "context ensemble, 2 past purchases" in out
+    assert "left out, the history is too short for them: L = 4" in out
+    with pytest.raises(SystemExit):
+        run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 1), "--artifacts_dir", trained, *MADE)
+    assert "history must hold at least 2 purchases (found 1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (MADE[:2], "--next_datetime, --next_number and --history_csv must be given together"),
+        (MADE[2:], "--next_datetime, --next_number and --history_csv must be given together"),
+        (["--next_datetime", "2024-01-01 08:59", *MADE[2:]], "2024-01-18 14:00:00 (the last purchase) or later"),
+        (["--next_datetime", "tomorrow", *MADE[2:]], "(found 'tomorrow')"),
+        ([*MADE[:2], "--next_number", "inf"], "next_number must be a finite number like 3 or 19.90 (found 'inf')"),
+        ([*MADE[:2], "--next_number", "1_0"], "next_number must be a finite number like 3 or 19.90 (found '1_0')"),
+        ([*MADE[:2], "--next_number", "9007199254740993"], "exact in float64, whole numbers up to 2^53 (found '9007"),
+        ([*MADE[:2], "--next_number", "2,5"], "without decimal or thousands comma (found '2,5')"),
+        ([*MADE[:2], "--next_number", "many"], "next_number must be a finite number like 3 or 19.90 (found 'many')"),
+    ],
+)
+def test_a_purchase_just_made_that_cannot_be_is_refused(trained, capsys, tmp_path, flags, message):
+    path = write_purchases(tmp_path / "a.csv", 60)
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "--history_csv", path, "--artifacts_dir", trained, *flags)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_probabilities_of_yes_and_no_sum_to_1(trained, capsys):
+    yes, no = (
+        json.loads(run(capsys, "--history", "no,no,yes", "--next", label, "--artifacts_dir", trained, "--json").out)
+        for label in ("yes", "no")
+    )
+    assert yes["probability"] + no["probability"] == pytest.approx(1)
+    assert (yes["next"], no["next"]) == ("yes", "no")
+    assert yes["left_out"] == [4]
+
+
+def test_members_without_enough_history_are_named(trained, capsys):
+    out = run(capsys, "--history", "no,no,yes", "--artifacts_dir", trained).out
+    assert "left out, the history is too short for them: L = 4" in out
+
+
+def test_describe_lists_members_without_predicting(trained, capsys):
+    out = run(capsys, "--describe", "--artifacts_dir", trained).out
+    assert str(trained / "time" / "model_seq2.pth") in out
+    found = json.loads(run(capsys, "--describe", "--json", "--artifacts_dir", trained).out)
+    assert found == json.loads((trained / "models_meta.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--history", "yes"], 3, "history must hold at least 2 purchases (found 1)"),
+        (["--history", "yes,perhaps"], 3, "history, label 2: expected yes or no (found 'perhaps')"),
+        (["--history_csv", "none.csv"], 3, "none.csv: cannot be read"),
+        (["--history", "yes,no", "--weights", "1"], 2, "weights must be one per member, L = [2, 4] (found 1)"),
+        (["--history", "yes,no", "--weights", "0,0"], 2, "weights must be finite, not negative and not all 0"),
+        (["--history", "yes,no", "--weights", "1,x"], 2, "--weights must be numbers like 1,1,2 (found '1,x')"),
+        (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
+        (["--history", "yes,no", *MADE], 2, "--history_csv must be given together"),
+        (["--describe", "--next_number", "5"], 2, "--history_csv must be given together"),
+        (["--describe", "--ensemble", "all"], 2, "--describe predicts nothing: --ensemble does not go with it"),
+        (["--describe", "--output", "x"], 2, "--output goes with --csv"),
+        (["--csv", "none.csv"], 3, "none.csv: cannot be read"),
+        (["--csv", "none.csv", "--output", "/dev/null"], 2, "/dev/null, which is no file"),
+        (["--csv", "none.csv", "--output", "./none.csv"], 2, "must not be the file that is read"),
+        (["--csv", "none.csv", "--next", "no"], 2, "--csv scores the probability of yes"),
+        (["--csv", "none.csv", "--weights", "1,1"], 2, "--weights goes with one prediction"),
+        (["--history", "yes,no", "--ensemble", "time"], 2, "predicts from what is given: simple (found time)"),
+        (["--history", "yes,no", "--threshold", "2"], 2, "--threshold must be a probability from 0 to 1 (found 2.0)"),
+        (["--history", "yes,no", "--cost_missed", "2"], 2, "must be given together, and without --threshold"),
+        (
+            ["--history", "yes,no", "--cost_missed", "1", "--cost_needless", "-1"],
+            2,
+            "cost_needless must be 0 or a finite number above (found -1.0)",
+        ),
+        ([], 2, "one of the arguments --history --history_csv --csv --describe is required"),
+        (["--history", "yes,no", "--artifacts_dir", "nowhere"], 4, "nowhere/models_meta.json does not exist"),
+    ],
+)
+def test_what_cannot_be_predicted_ends_with_a_message_and_an_exit_code(trained, capsys, arguments, code, message):
+    if "--artifacts_dir" not in arguments:
+        arguments = [*arguments, "--artifacts_dir", trained]
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, *arguments)
+    assert caught.value.code == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """Artifacts that a test may spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "artifacts"))
+
+
+@pytest.mark.parametrize(
+    "damage", ["flipped bit", "truncated", "missing", "foreign metadata", "link", "zone that is a path"]
+)
+def test_damaged_artifacts_end_with_one_line_and_exit_code_4(copied, capsys, damage):
+    path = copied / "simple" / "model_simple_seq2.pth"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped bit":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "truncated":
+        path.write_bytes(content[:100])
+    elif damage == "zone that is a path":
+        metadata = (copied / "models_meta.json").read_text()
+        metadata = metadata.replace('"timezone": null', '"timezone": "dateutil//etc/localtime"')
+        (copied / "models_meta.json").write_text(metadata)
+    elif damage == "foreign metadata":
+        (copied / "models_meta.json").write_text('{"format_version": 7}')
+    else:
+        path.rename(copied.parent / "elsewhere")
+        if damage == "link":
+            path.symlink_to(copied.parent / "elsewhere")
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "--history", "yes,no", "--artifacts_dir", copied)
+    assert caught.value.code == 4
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_csv_is_read_as_the_training_read_it(copied, capsys, tmp_path):
+    metadata = json.loads((copied / "models_meta.json").read_text())
+    metadata["reading"]["datetime_format"] = "%d.%m.%Y"
+    (copied / "models_meta.json").write_text(json.dumps(metadata))
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number\n" + "31.12.2024,no,1\n" * 4)
+    found = json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", copied, "--json").out)
+    assert len(found["members"]) == 2
+
+
+def help_into(stdout):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, ROOT / "predict.py", "--help"]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment, text=True)
+
+
+def test_a_reader_that_has_seen_enough_is_left_in_peace():
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = help_into(writing)
+    os.close(writing)
+    assert (found.returncode, found.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_stdout_is_an_error_in_one_line():
+    with FULL.open("wb") as full:
+        found = help_into(full)
+    assert (found.returncode, found.stderr) == (1, "error: [Errno 28] No space left on device\n")
+
+
+def test_all_that_can_predict_do_and_decide(trained, capsys, tmp_path):
+    common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained]
+    found = json.loads(run(capsys, *common, "--ensemble", "all", "--threshold", "0.3", "--json").out)["predictions"]
+    assert [prediction["ensemble"] for prediction in found] == ["time", "simple", "combination"]
+    assert all(prediction["act"] == (prediction["probability"] >= 0.3) for prediction in found)
+    assert len(found[2]["members"]) == 4
+    out = run(capsys, *common, "--ensemble", "combination", "--cost_missed", "0", "--cost_needless", "1").out
+    assert "combination, 60 past purchases" in out
+    assert "let be: a return is below the threshold 1.000" in out
+    assert "time    L=2" in out
+
+
+def test_a_link_to_the_output_stays_one(trained, capsys, tmp_path):
+    path, target, link = write_purchases(tmp_path / "a.csv", 5), tmp_path / "scores.csv", tmp_path / "link"
+    link.symlink_to(target)
+    run(capsys, "--csv", path, "--output", link, "--artifacts_dir", trained)
+    assert link.is_symlink()
+    assert len(target.read_text().splitlines()) == 6
+
+
+def test_scores_go_to_stdout_as_to_a_file(trained, capfdbinary, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 5)
+    predict.main(["--csv", str(path), "--artifacts_dir", str(trained), "--ensemble", "simple"])
+    printed = capfdbinary.readouterr().out
+    predict.main(
+        ["--csv", str(path), "--artifacts_dir", str(trained), "--ensemble", "simple", "--output", str(tmp_path / "o")]
+    )
+    assert (tmp_path / "o").read_bytes() == printed

@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from boomerang.base.ensembles import SCALED_FEATURES
+from boomerang.base.errors import ArtifactError
+from boomerang.features.prepared import read_prepared
+
+
+def table(**columns):
+    features = {name: np.zeros(4, dtype="float32") for name in SCALED_FEATURES}
+    times = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03"]).astype("datetime64[us]")
+    good = {
+        "datetime": times,
+        "returned": np.array([0, 1, 0, 1], dtype="int8"),
+        "part": ["train", "train", "val", "test"],
+        **features,
+    }
+    return pd.DataFrame(good | columns)
+
+
+def test_prepared_purchases_are_read(tmp_path):
+    table(number=[1.0] * 4).to_parquet(tmp_path / "a.parquet", index=False)
+    pd.testing.assert_frame_equal(read_prepared(tmp_path / "a.parquet"), table())
+
+
+def test_the_part_test_may_be_empty(tmp_path):
+    table(part=["train", "val", "val", "val"]).to_parquet(tmp_path / "a.parquet", index=False)
+    assert len(read_prepared(tmp_path / "a.parquet")) == 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"datetime": ["2024-01-01"] * 4}, "datetime must be naive datetimes"),
+        ({"datetime": pd.to_datetime([3, 2, 1, 0])}, "none before the one above it"),
+        ({"datetime": pd.to_datetime([None] * 4)}, "none before the one above it"),
+        ({"returned": [0, 1, 0, 2]}, "returned must be 0 or 1"),
+        ({"returned": [0.0, 1.0, 0.0, 0.5]}, "returned must be 0 or 1"),
+        ({"returned": ["0", "1", "0", "1"]}, "returned must be 0 or 1"),
+        ({"returned": pd.array([0, 1, None, 1], dtype="Int8")}, "returned must be 0 or 1"),
+        ({"part": ["train", "train", "test", "val"]}, "part must be train, then val, then test"),
+        ({"part": ["train", "train", "test", "test"]}, r"found train 2, val 0, test 2 of 4 rows"),
+        ({"part": ["val", "val", "val", "test"]}, "found train 0, val 3, test 1 of 4 rows"),
+        ({"part": ["train", "train", "val", None]}, "found train 2, val 1, test 0 of 4 rows"),
+        ({"part": [1, 2, 3, 4]}, "found train 0, val 0, test 0 of 4 rows"),
+        ({"year": np.array([0, 1, np.inf, 0], dtype="float32")}, "must be finite float32"),
+        ({"number_scaled": np.array([0, 1, np.nan, 0], dtype="float32")}, "must be finite float32"),
+        ({"hour": np.zeros(4)}, "must be finite float32"),
+        ({"hour": ["0"] * 4}, "must be finite float32"),
+    ],
+)
+def test_what_prepare_never_writes_is_refused(tmp_path, columns, message):
+    table(**columns).to_parquet(tmp_path / "a.parquet", index=False)
+    with pytest.raises(ArtifactError, match=message) as refused:
+        read_prepared(tmp_path / "a.parquet")
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("column", ["datetime", "returned", "part", "number_scaled"])
+def test_a_missing_column_is_refused(tmp_path, column):
+    table().drop(columns=column).to_parquet(tmp_path / "a.parquet", index=False)
+    with pytest.raises(ArtifactError, match=column):
+        read_prepared(tmp_path / "a.parquet")

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from boomerang.measures import intervals, metrics
+from boomerang.measures import test_set as sets
+from boomerang.measures.figures import compare_losses, measure_models
+from tests.measures.support import BASE, KNOWING, RATE, RETURNED, TRUTH, answer, model, noisy
+
+
+def measure(*models, returned=RETURNED, train_rate=RATE):
+    return measure_models(sets.TestSet(returned, train_rate), models)
+
+
+def test_figures_are_sorted_and_those_of_the_definitions():
+    best, base = measure(BASE, KNOWING)
+    assert (best.name, base.name) == ("combination", "base_rate")
+    losses = np.where(RETURNED == 1, -np.log(TRUTH), -np.log(1 - TRUTH))
+    assert best.log_loss.value == pytest.approx(losses.mean(), abs=1e-6)
+    assert best.log_loss.low < best.log_loss.value < best.log_loss.high
+    assert best.skill.value == pytest.approx(1 - best.log_loss.value / base.log_loss.value, abs=1e-5)
+    assert best.brier == pytest.approx(np.mean((TRUTH - RETURNED) ** 2), abs=1e-6)
+    assert best.accuracy == pytest.approx(np.mean((TRUTH >= 0.5) == RETURNED), abs=1e-6)
+    assert (base.skill.value, base.skill.low, base.skill.high) == (0, 0, 0)
+    assert (base.roc_auc.value, base.roc_auc.low) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_purchases_that_are_all_alike_rank_nothing(label):
+    figures = measure(KNOWING, BASE, returned=np.full(len(RETURNED), label))[0]
+    assert figures.roc_auc is None
+    assert figures.pr_auc == (1.0 if label else None)
+    assert not figures.beats_chance
+
+
+def test_only_a_model_that_ranks_and_predicts_better_beats_chance():
+    # A quarter of the true probability ranks as well as all of it, and predicts worse than the base rate.
+    timid = model("timid", "ensemble", TRUTH / 4)
+    assert {one.name: one.beats_chance for one in measure(KNOWING, timid, BASE)} == {
+        "combination": True,
+        "timid": False,
+        "base_rate": False,
+    }
+
+
+def test_differences_are_paired():
+    purchases = sets.TestSet(RETURNED, RATE)
+    other = noisy("markov_chain", "baseline", 3, 0.05)
+    found = compare_losses(purchases, KNOWING, [BASE, other])
+    expected = (
+        metrics.log_losses(RETURNED, KNOWING.probabilities) - metrics.log_losses(RETURNED, other.probabilities)
+    ).mean()
+    assert found["markov_chain"].value == pytest.approx(expected, abs=1e-6)
+    # The two err on the same purchases, so their difference is known far better than the loss of either.
+    width = found["markov_chain"].high - found["markov_chain"].low
+    alone = next(one.log_loss for one in measure(KNOWING, BASE) if one.name == "combination")
+    assert width < (alone.high - alone.low) / 3
+
+
+@pytest.fixture
+def few_resamples(monkeypatch):
+    """A quarter of the resamples, and of the draws for calibration, for tests that measure again and again."""
+    monkeypatch.setattr(intervals, "N_RESAMPLES", 250)
+    monkeypatch.setattr(metrics, "N_DRAWS", 10)
+
+
+def test_among_many_baselines_as_good_as_ours_none_is_a_winner_by_chance(few_resamples):
+    wins = 0
+    for seed in range(40):
+        models = [noisy("combination", "combination", 100 * seed, 0.05), BASE]
+        models += [noisy(f"other{n}", "baseline", 100 * seed + n, 0.05) for n in range(1, 7)]
+        found = answer(*models)
+        wins += found.difference.low > 0 or found.difference.high < 0
+    assert wins <= 5
+
+
+def test_models_that_know_nothing_are_seldom_taken_for_more_where_returns_are_few(few_resamples):
+    missed = 0
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        returned = (draw.permutation(200) < 30).astype(int)
+        models = [model("base_rate", "baseline", np.full(200, 0.15))]
+        models += [model(f"m{n}", "member", draw.uniform(0.05, 0.3, 200)) for n in range(11)]
+        models.append(model("combination", "combination", draw.uniform(0.05, 0.3, 200)))
+        found = measure(*models[::-1], returned=returned, train_rate=0.15)
+        missed += any(not figures.roc_auc.low <= 0.5 <= figures.roc_auc.high for figures in found)
+    assert missed <= 4

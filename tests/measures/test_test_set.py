@@ -1,0 +1,19 @@
+import numpy as np
+import pytest
+
+from boomerang.measures import test_set as sets
+
+
+def test_the_majority_is_what_is_more_frequent():
+    assert sets.TestSet(np.array([1, 0, 0, 0]), 0.5).majority_accuracy == 0.75
+    assert sets.TestSet(np.array([1, 1, 1, 0]), 0.5).majority_accuracy == 0.75
+
+
+@pytest.mark.parametrize(("n_returned", "enough"), [(29, False), (30, True), (70, True), (71, False)])
+def test_intervals_need_thirty_purchases_of_either_label(n_returned, enough):
+    purchases = sets.TestSet((np.arange(100) < n_returned).astype(int), 0.5)
+    values = purchases.returned.astype(float)
+    (interval,) = purchases.intervals(np.array([values.mean()]), purchases.blocks.means(values)[None], 0.95)
+    assert purchases.is_enough == enough
+    assert interval.value == n_returned / 100
+    assert (interval.low is not None, interval.high is not None) == (enough, enough)

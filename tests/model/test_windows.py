@@ -1,0 +1,128 @@
+import io
+
+import pytest
+import torch
+
+from boomerang.base.errors import ArtifactError
+from boomerang.model.windows import cut_windows, length_ladder, read_windows, usable_lengths
+
+N_ROWS = {"train": 6, "val": 2, "test": 2}
+
+
+def cut(seq_length, n_features=2, n_steps=None):
+    stream = torch.arange(10 * n_features, dtype=torch.float32).reshape(10, n_features)
+    returned = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1], dtype=torch.float32)
+    return stream, returned, cut_windows(stream, returned, N_ROWS, seq_length, n_steps)
+
+
+@pytest.mark.parametrize("seq_length", [1, 2, 5])
+def test_windows_agree_with_plain_indexing(seq_length):
+    stream, returned, windows = cut(seq_length)
+    assert windows.inputs.shape == (10 - seq_length, seq_length, 2)
+    for index in range(10 - seq_length):
+        assert torch.equal(windows.inputs[index], stream[index : index + seq_length])
+        assert windows.targets[index] == returned[index + seq_length]
+
+
+@pytest.mark.parametrize("seq_length", [1, 2, 5])
+def test_a_window_can_end_with_the_purchase_that_its_target_is_of(seq_length):
+    stream, returned, windows = cut(seq_length, n_steps=seq_length + 1)
+    assert windows.inputs.shape == (10 - seq_length, seq_length + 1, 2)
+    for index in range(10 - seq_length):
+        assert torch.equal(windows.inputs[index], stream[index : index + seq_length + 1])
+        assert windows.targets[index] == returned[index + seq_length]
+    assert windows.bounds == cut(seq_length)[2].bounds
+
+
+def test_a_window_belongs_to_the_part_of_its_target():
+    _, _, windows = cut(3)
+    assert windows.bounds == {"train": (0, 3), "val": (3, 5), "test": (5, 7)}
+    assert windows.targets.tolist() == [0, 1, 1, 0, 1, 0, 1]
+    # The first validation window reaches back into the training rows.
+    assert windows.inputs[3, :, 0].tolist() == [6, 8, 10]
+
+
+def test_every_length_validates_on_the_same_targets():
+    for length in (1, 2, 5):
+        _, _, windows = cut(length)
+        start, end = windows.bounds["val"]
+        assert windows.targets[start:end].tolist() == [0, 1]
+
+
+def test_a_file_of_windows_grows_with_the_rows_not_with_the_length(tmp_path):
+    stream, returned = torch.zeros(5000, 6), torch.zeros(5000)
+    n_rows = {"train": 4000, "val": 500, "test": 500}
+    sizes = [len(cut_windows(stream, returned, n_rows, length).to_bytes()) for length in (2, 500)]
+    assert sizes[1] <= sizes[0] <= 5000 * 7 * 4 + 4096
+
+
+def test_windows_survive_being_written_and_read_memory_mapped(tmp_path):
+    _, _, windows = cut(3)
+    path = tmp_path / "seq3.pt"
+    path.write_bytes(windows.to_bytes())
+    found = read_windows(path)
+    assert torch.equal(found.inputs, windows.inputs)
+    assert torch.equal(found.targets, windows.targets)
+    assert (found.bounds, found.seq_length) == (windows.bounds, 3)
+    assert windows.to_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("n_train_rows", "max_seq_cap", "expected"),
+    [
+        (10, 128, [2]),
+        (3500, 128, [2, 3, 5, 8, 12]),
+        (17000, 128, [2, 3, 5, 8, 12, 18, 27, 41, 62]),
+        (10**7, 30, [2, 3, 5, 8, 12, 18, 27]),
+        (10**7, 1, [1]),
+    ],
+)
+def test_ladder_grows_with_the_data_up_to_the_cap(n_train_rows, max_seq_cap, expected):
+    assert length_ladder(n_train_rows, max_seq_cap) == expected
+
+
+def test_lengths_that_cannot_be_used_are_named_with_the_reason():
+    lengths, dropped = usable_lengths([8, 2, 200, 50], n_train_rows=50, max_seq_cap=128)
+    assert lengths == [2, 8]
+    assert dropped == {
+        200: "above max_seq_cap 128",
+        50: "needs at least 51 training purchases, there are 50",
+    }
+
+
+def damaged_windows():
+    _, _, windows = cut(3)
+    good = dict(vars(windows))
+    yield b""
+    yield windows.to_bytes()[:200]
+    for change in (
+        {"inputs": windows.inputs[0]},
+        {"inputs": windows.inputs.double()},
+        {"inputs": windows.inputs.to("meta")},
+        {"targets": windows.targets.to_sparse()},
+        {"targets": windows.targets[1:]},
+        {"bounds": {"train": (0, 3)}},
+        {"bounds": {"train": (0, 3), "val": (3, 5), "test": (5, 70)}},
+        {"seq_length": 4},
+        {"seq_length": 1},
+        {"seq_length": 3.0},
+        {"seq_length": "x" * 10_000},
+        {"more": 1},
+    ):
+        buffer = io.BytesIO()
+        torch.save(good | change, buffer)
+        yield buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", list(damaged_windows()))
+def test_a_file_that_holds_no_windows_is_refused(tmp_path, content):
+    path = tmp_path / "seq3.pt"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"seq3\.pt does not hold windows: ") as refused:
+        read_windows(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_of_windows_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"seq3\.pt does not hold windows: "):
+        read_windows(tmp_path / "seq3.pt")

@@ -1,0 +1,90 @@
+import pandas as pd
+import pytest
+
+from boomerang.base.errors import DataError
+from boomerang.reading.datetimes import hint_at_form, parse_datetimes
+
+
+def parse(*texts, datetime_format=None, timezone=None):
+    notes = []
+    times, _ = parse_datetimes(
+        "a.csv", pd.Series(texts, index=range(2, len(texts) + 2)), notes, datetime_format, timezone
+    )
+    return [None if pd.isna(time) else time.isoformat() for time in times], notes
+
+
+def test_iso_dates_are_read_and_others_are_missing():
+    times, notes = parse("2024-03-31", "2024-03-31 18:05", "2024-03-31T18:05:07.25", "31.3.2024", "18:05", "")
+    assert times == ["2024-03-31T00:00:00", "2024-03-31T18:05:00", "2024-03-31T18:05:07.250000", None, None, None]
+    assert notes == []
+
+
+def test_one_offset_is_left_out_and_several_need_a_timezone():
+    assert parse("2024-01-01T10:00Z", "2024-07-01T10:00Z")[0] == ["2024-01-01T10:00:00", "2024-07-01T10:00:00"]
+    mixed = ("2024-01-01T10:00+00:00", "2024-07-01T10:00+01:00")
+    with pytest.raises(DataError, match=r"a\.csv row 3: datetime must have one offset throughout"):
+        parse(*mixed)
+    assert parse(*mixed, timezone="Europe/London")[0] == ["2024-01-01T10:00:00", "2024-07-01T10:00:00"]
+
+
+def test_a_format_with_an_offset_leads_to_the_timezone():
+    times, _ = parse("1.7.2024 10:00 +0000", datetime_format="%d.%m.%Y %H:%M %z", timezone="Europe/Berlin")
+    assert times == ["2024-07-01T12:00:00"]
+
+
+def test_the_letter_z_after_a_percent_sign_is_no_offset():
+    assert parse("1.7.2024 %z", datetime_format="%d.%m.%Y %%z")[0] == ["2024-07-01T00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("text", "datetime_format", "expected"),
+    [
+        ("2024-01-01 23:59:60", "%Y-%m-%d %H:%M:%S", None),
+        ("2024-01-01 23:59:61", "%Y-%m-%d %H:%M:%S", None),
+        ("2024-01-01 23:59:60 +0000", "%Y-%m-%d %H:%M:%S %z", None),
+        ("01/06/60 10:60:01", "%d/%m/%y %H:%M:%S", None),
+        ("1960-01-01 10:00:01", "%Y-%m-%d %H:%M:%S", "1960-01-01T10:00:01"),
+        ("60 %S 1.2.2024 10:00:00", "60 %%S %d.%m.%Y %H:%M:%S", "2024-02-01T10:00:00"),
+    ],
+)
+def test_leap_seconds_in_a_format_are_no_time(text, datetime_format, expected):
+    assert parse(text, datetime_format=datetime_format, timezone="UTC")[0] == [expected]
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59-14:00", "0001-01-01T00:01+14:00", "9999-12-31T23:30Z"])
+def test_a_conversion_that_leaves_the_years_1_to_9999_is_no_time(text):
+    assert parse(text, "2024-07-01T10:00Z", timezone="Europe/London")[0] == [None, "2024-07-01T11:00:00"]
+    in_a_format = parse(text, "2024-07-01T10:00Z", datetime_format="%Y-%m-%dT%H:%M%z", timezone="Europe/London")
+    assert in_a_format[0] == [None, "2024-07-01T11:00:00"]
+
+
+@pytest.mark.parametrize("offset", ["+01:99", "+24:00", "+0160", "+1:00", "z"])
+def test_what_is_no_offset_is_no_time(offset):
+    assert parse(f"2024-07-01T10:00{offset}")[0] == [None]
+
+
+@pytest.mark.parametrize("offset", ["Z", "+01:00", "+01", "-0500"])
+def test_a_date_alone_has_no_offset(offset):
+    assert parse(f"2024-03-31{offset}")[0] == [None]
+    assert hint_at_form(f"2024-03-31{offset}") == ", a date with an offset but without a time"
+
+
+def test_fractions_beyond_microseconds_are_cut_and_noted():
+    note = "datetime: fractions of a second were cut to six digits"
+    assert parse("2024-01-01T10:00:00.1234567") == (["2024-01-01T10:00:00.123456"], [note])
+    assert parse("2024-01-01 10.1234567", datetime_format="%Y-%m-%d %H.%f")[1] == [note]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("03/04/2024", "3 April 2024 with %d/%m/%Y or 4 March 2024 with %m/%d/%Y"),
+        ("13/04/2024 10:00", ", which is 13 April 2024 with %d/%m/%Y %H:%M: say which in prepare.datetime_format"),
+        ("1704103200", "an epoch number"),
+        ("10:00", "a time without a date"),
+        ("2024-02-30", "a day or time that does not exist"),
+        ("soon", "; for another form set prepare.datetime_format"),
+    ],
+)
+def test_a_hint_says_what_a_value_looks_like(value, hint):
+    assert hint in hint_at_form(value)

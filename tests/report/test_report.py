@@ -1,0 +1,145 @@
+"""The report in a real browser."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from boomerang.base.stage_files import read_json
+from boomerang.combining.decisions import cost_threshold
+from boomerang.measures.evaluation import Evaluation
+from boomerang.report.report import write_report
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver: apt-get install chromium chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def evaluation(trained):
+    return read_json(trained / "evaluation" / "evaluation.json", Evaluation)
+
+
+def test_the_page_is_a_function_of_the_evaluation(evaluation, trained):
+    assert write_report(evaluation) == (trained / "evaluation" / "report.html").read_text()
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(evaluation):
+    class Links(HTMLParser):
+        found = ()
+
+        def handle_starttag(self, tag, attributes):
+            self.found += tuple(name for name, _ in attributes if name in ("src", "href", "srcset", "action"))
+
+    parser = Links()
+    parser.feed(write_report(evaluation))
+    assert parser.found == ()
+    assert not re.search(r"url\(|@import|https?://", write_report(evaluation))
+
+
+def test_the_verdict_comes_first(evaluation):
+    text = re.sub(r"<style>.*?</style>|<[^>]*>|\s+", " ", write_report(evaluation), flags=re.DOTALL)
+    body = " ".join(text.split()).removeprefix("Boomerang: what comes back ")
+    assert body.startswith(evaluation.questions["next"].verdict)
+
+
+def test_what_comes_from_data_is_escaped(evaluation):
+    question = evaluation.questions["next"].model_copy(update={"verdict": "<script>alert(1)</script>"})
+    page = write_report(evaluation.model_copy(update={"questions": {"next": question}}))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    # In a container there is no sandbox to be had, and little shared memory.
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def show(browser, trained, width=1200, scheme="light"):
+    scheme = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get((trained / "evaluation" / "report.html").as_uri())
+    assert browser.get_log("browser") == []
+
+
+def enter(form, name, text):
+    field = form.find_element("name", name)
+    field.clear()
+    field.send_keys(text)
+
+
+def read(form, *names):
+    return [form.find_element("name", name).text for name in names]
+
+
+@needs_browser
+@pytest.mark.parametrize(("missed", "needless"), [("40", "2.5"), ("1", "3"), ("0", "1"), ("399", "1")])
+def test_moving_a_cost_moves_threshold_cost_and_table(browser, trained, evaluation, missed, needless):
+    show(browser, trained)
+    for question, answers in evaluation.questions.items():
+        form = browser.find_element("css selector", f"#{question} form")
+        enter(form, "missed", missed)
+        enter(form, "needless", needless)
+        threshold = cost_threshold(float(missed), float(needless))
+        counts = answers.decisions
+        hits, alarms = (found[round(threshold * 1000)] for found in (counts.hits, counts.false_alarms))
+        misses, total = counts.n_returned - hits, counts.n_returned + counts.n_kept
+        cost = 1000 * (misses * float(missed) + alarms * float(needless)) / total
+        assert read(form, "threshold") == [f"{threshold:.3f}"]
+        assert read(form, "hits", "false_alarms", "misses", "right") == [
+            str(number) for number in (hits, alarms, misses, counts.n_kept - alarms)
+        ]
+        assert float(read(form, "cost")[0].replace(",", "")) == pytest.approx(cost, abs=0.005)
+    assert browser.get_log("browser") == []
+
+
+@needs_browser
+@pytest.mark.parametrize("costs", [("", "1"), ("-1", "1"), ("0", "0")])
+def test_costs_that_decide_nothing_show_nothing(browser, trained, costs):
+    show(browser, trained)
+    form = browser.find_element("css selector", "#next form")
+    for name, text in zip(("missed", "needless"), costs, strict=True):
+        enter(form, name, text)
+    assert set(read(form, "threshold", "cost", "hits")) == {"?"}
+    assert "invalid" in form.find_element("css selector", ".advice").get_attribute("class")
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_page_without_scrolling_sideways(browser, trained, scheme):
+    show(browser, trained, width=360, scheme=scheme)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+    colours = browser.execute_script(
+        "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
+        ".map(c => c.match(/[0-9]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0) / 3)"
+    )
+    assert abs(colours[0] - colours[1]) > 150
+    assert (colours[0] > colours[1]) == (scheme == "light")
+
+
+@needs_browser
+def test_every_chart_is_drawn_within_its_frame(browser, trained):
+    show(browser, trained)
+    outside = browser.execute_script(
+        "return [...document.querySelectorAll('svg')].flatMap(svg => [...svg.querySelectorAll('*')].filter(e => {"
+        "const box = e.getBoundingClientRect(), frame = svg.getBoundingClientRect();"
+        "return box.left < frame.left - 2 || box.right > frame.right + 2 || box.bottom > frame.bottom + 2;})"
+        ".map(e => e.outerHTML))"
+    )
+    assert outside == []
+    assert len(browser.find_elements("css selector", "svg")) == 2 * 6 + 3
+    assert len(browser.get_screenshot_as_png()) > 10_000

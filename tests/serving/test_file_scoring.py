@@ -1,0 +1,88 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+
+from boomerang.reading.purchases import read_purchases
+from boomerang.serving.file_scoring import score_rows, to_csv, to_json
+from tests.support import write_purchases
+
+
+def scored(predictor, path, chunk=50, threshold=None, names=("simple", "context")):
+    purchases = read_purchases(path, keep_others=True)
+    return list(score_rows(predictor, purchases, list(names), threshold, chunk))
+
+
+def test_the_figures_do_not_depend_on_the_pieces(predictor, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 120)
+    path.write_text(path.read_text().replace(",7\n", ",7.5\n").replace(",8\n", ",1e300\n"))
+    whole = scored(predictor, path, 1000)
+    assert [len(piece) for piece in whole] == [120]
+    for chunk in (1, 7, 50):
+        pieces = scored(predictor, path, chunk)
+        assert b"".join(to_csv(piece, i == 0) for i, piece in enumerate(pieces)) == to_csv(whole[0], True)
+
+
+def test_rows_are_found_again_in_the_file(predictor, tmp_path):
+    path = tmp_path / "a.csv"
+    # Out of order, with a blank line, and a quoted cell over two lines.
+    path.write_text(
+        'id,datetime,returned,number\nA,2024-01-03,no,1\n\n"B\nB",2024-01-01,yes,2.5\nC,2024-01-02 10:00:00.25,no,-3\n'
+    )
+    (table,) = scored(predictor, path)
+    assert table["row"].tolist() == [4, 6, 2]
+    assert table["datetime"].tolist() == ["2024-01-01T00:00:00", "2024-01-02T10:00:00.250000", "2024-01-03T00:00:00"]
+    assert table["returned"].tolist() == ["yes", "no", "no"]
+    assert table["number"].tolist() == [2.5, -3, 1]
+    assert table["id"].tolist() == ["B\nB", "C", "A"]
+    assert table["simple"].isna().tolist() == [True, True, False]
+
+
+def test_decisions_follow_the_threshold_and_are_left_out_without_a_score(predictor, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 60)
+    (plain,) = scored(predictor, path, 100)
+    threshold = float(np.nanmedian(plain["simple"]))
+    (table,) = scored(predictor, path, 100, threshold)
+    assert table["act_simple"][:2].isna().all()
+    expected = np.where(plain["simple"] >= threshold, "yes", "no")
+    assert set(expected[2:]) == {"yes", "no"}
+    clear = (plain["simple"] - threshold).abs() > 1e-8
+    assert (table["act_simple"][clear] == expected[clear]).all()
+    assert list(table)[4:] == ["simple", "act_simple", "context", "act_context"]
+
+
+def test_text_that_a_spreadsheet_would_run_is_defused(predictor, tmp_path):
+    path = tmp_path / "a.csv"
+    cells = ["=1+1", "+1+1", "-a", "@SUM(A1)", "\tx", "  =1", "\uff1d1", "safe=1", "-2.5", "+1", " -1e3 "]
+    lines = [f'2024-01-{day:02},no,-{day},"{cell}"' for day, cell in enumerate(cells, start=1)]
+    path.write_text("datetime,returned,number,=note\n" + "\n".join(lines) + "\n")
+    (table,) = scored(predictor, path)
+    read = pd.read_csv(io.BytesIO(to_csv(table, True)), dtype=str)
+    assert read["'=note"].tolist() == [f"'{cell}" for cell in cells[:7]] + cells[7:]
+    # A negative number is a number.
+    assert read["number"].tolist() == [f"-{day}" for day in range(1, 12)]
+
+
+def test_columns_whose_names_are_taken_or_missing_get_one(predictor, tmp_path):
+    path = tmp_path / "a.csv"
+    header = "datetime,returned,number,row,simple,,Input_x,input_simple,column_6"
+    path.write_text(f"{header}\n" + "2024-01-01,no,1,a,b,c,d,e,f\n" * 3)
+    (table,) = scored(predictor, path, names=("simple",))
+    names = ["input_row", "input_input_simple", "input_column_6", "Input_x", "input_simple", "column_6"]
+    assert list(table)[5:] == names
+    assert table.iloc[0, 5:].tolist() == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_json_lines_hold_null_where_there_is_no_score(predictor, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 4)
+    (table,) = scored(predictor, path, names=("simple",))
+    rows = [json.loads(line) for line in to_json(table, True).splitlines()]
+    assert rows[0] | {"returned": ""} == {
+        "row": 2,
+        "datetime": "2024-01-01T09:00:00",
+        "returned": "",
+        "number": int(table["number"][0]),
+        "simple": None,
+    }
+    assert rows[3]["simple"] == table["simple"][3]

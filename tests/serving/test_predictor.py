@@ -1,0 +1,197 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import expit, logit
+from torch import nn
+
+from boomerang.base.ensembles import TIME_FEATURES
+from boomerang.base.errors import DataError, SettingsError
+from boomerang.combining.artifacts import read_metadata
+from boomerang.combining.metadata import Metadata
+from boomerang.serving.description import describe
+from boomerang.serving.predictor import Predictor
+
+
+def history(n_purchases):
+    return {"returned": np.ones(n_purchases, dtype=np.int8)}
+
+
+def predict(folder, table, weights=None, name="simple"):
+    return Predictor(read_metadata(folder), folder, [name]).predict(table, name, weights)
+
+
+def test_a_foreign_program_of_a_few_lines_predicts_the_same(trained):
+    metadata = json.loads((trained / "models_meta.json").read_text())
+    history = torch.tensor([[[1.0], [0.0], [0.0], [1.0]]])
+    for length in metadata["seq_lengths"]:
+        entry = metadata["ensembles"]["simple"]
+        state = torch.load(trained / f"{entry['prefix']}{length}.pth", weights_only=True)
+        hidden_size = state["fc.weight"].shape[1]
+        layers = sum(key.startswith("lstm.weight_hh_l") for key in state)
+        lstm = nn.LSTM(entry["input_size"], hidden_size, layers, batch_first=True)
+        fc = nn.Linear(hidden_size, 1)
+        nn.ModuleDict({"lstm": lstm, "fc": fc}).load_state_dict(state)
+        with torch.no_grad():
+            probability = torch.sigmoid(fc(lstm(history[:, -length:])[0][:, -1])).item()
+        ours = predict(trained, {"returned": history[0, :, 0].numpy()})
+        assert probability == pytest.approx(next(m.probability for m in ours.members if m.seq_length == length))
+
+
+def test_short_history_uses_the_members_that_fit(trained):
+    prediction = predict(trained, history(3))
+    assert [member.seq_length for member in prediction.members] == [2]
+    assert prediction.left_out == [4]
+    assert prediction.members[0].weight == 1
+    assert prediction.probability == prediction.members[0].probability
+
+
+def test_too_short_a_history_is_refused(trained):
+    with pytest.raises(DataError, match=r"at least 2 purchases \(found 1\)"):
+        predict(trained, history(1))
+
+
+def test_only_the_last_purchases_count(trained):
+    tail = {name: np.random.default_rng(0).random(4) for name in (*TIME_FEATURES, "returned")}
+    padded = {name: np.concatenate([np.full(5, 9.0), values]) for name, values in tail.items()}
+    assert predict(trained, padded, name="time") == predict(trained, tail, name="time")
+
+
+def test_weights_given_by_the_caller_are_used(trained):
+    members = predict(trained, history(4)).members
+    weighted = predict(trained, history(4), [1, 3])
+    expected = expit((logit(members[0].probability) + 3 * logit(members[1].probability)) / 4)
+    assert weighted.probability == pytest.approx(expected)
+    assert [member.weight for member in weighted.members] == [0.25, 0.75]
+
+
+def test_history_must_reach_a_member_that_weighs_something(trained):
+    with pytest.raises(DataError, match=r"at least 4 purchases \(found 3\)"):
+        predict(trained, history(3), [0, 1])
+    assert predict(trained, history(3), [1, 0]).left_out == [4]
+
+
+def reweighted(folder, weights, temperature):
+    """The simple ensemble with what `meta` would have fitted."""
+    content = read_metadata(folder).model_dump()
+    content["ensembles"]["simple"]["temperature"] = temperature
+    for member, weight in zip(content["ensembles"]["simple"]["members"], weights, strict=True):
+        member["weight"] = weight
+    return Predictor(Metadata.model_validate(content), folder, ["simple"])
+
+
+def test_the_temperature_is_for_the_fitted_weights_alone(trained):
+    plain = predict(trained, history(4), [1, 3])
+    predictor = reweighted(trained, [0.25, 0.75], 2.0)
+    assert logit(predictor.predict(history(4), "simple").probability) == pytest.approx(logit(plain.probability) / 2)
+    assert predictor.predict(history(4), "simple", [1, 3]) == plain
+
+
+def test_members_that_weigh_nothing_beside_longer_ones_predict_for_a_short_history(trained):
+    predictor = reweighted(trained, [0.0, 1.0], 1.0)
+    short = predictor.predict(history(3), "simple")
+    assert [(member.seq_length, member.weight) for member in short.members] == [(2, 1.0)]
+    long = predictor.predict(history(4), "simple")
+    assert [member.weight for member in long.members] == [0.0, 1.0]
+    table = pd.DataFrame(history(5))
+    scores = predictor.score(table)["simple"]
+    assert scores[3] == pytest.approx(short.probability)
+    assert scores[4] == pytest.approx(long.probability)
+
+
+@pytest.mark.parametrize("weights", [[1.7e308, 1.7e308], [5e-324, 5e-324]])
+def test_only_the_ratio_of_weights_counts(trained, weights):
+    assert predict(trained, history(4), weights) == predict(trained, history(4), [1, 1])
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 2, 3], [-1, 2], [float("nan"), 1], [0, 0]])
+def test_unusable_weights_are_refused(trained, weights):
+    with pytest.raises(SettingsError, match="weights must be"):
+        predict(trained, history(4), weights)
+
+
+def test_every_row_is_scored_from_its_own_past(predictor, prepared):
+    scores = predictor.score(prepared)
+    assert list(scores) == ["time", "simple", "context", "combination"]
+    assert scores.iloc[:2].isna().all(axis=None)
+    assert scores.iloc[2:].notna().all(axis=None)
+    for row in (2, 3, 4, 5, 77, 199):
+        for name in ("time", "simple", "combination"):
+            assert scores[name][row] == pytest.approx(predictor.predict(prepared[:row], name).probability)
+        made = predictor.predict(prepared[: row + 1], "context").probability
+        assert scores["context"][row] == pytest.approx(made)
+
+
+def test_a_score_is_the_same_to_the_last_bit_whatever_is_scored_with_it(predictor, prepared):
+    every = predictor.score(prepared)
+    for first, end in ((0, 3), (3, 9), (120, 121), (57, 200)):
+        pd.testing.assert_frame_equal(predictor.score(prepared, first, end), every[first:end], check_exact=True)
+    longer = pd.concat([prepared] * 3, ignore_index=True)
+    pd.testing.assert_frame_equal(predictor.score(longer, 0, 200), every, check_exact=True)
+
+
+def test_a_label_that_is_not_known_yet_changes_no_score(predictor, prepared):
+    changed = prepared.copy()
+    changed.loc[150, "returned"] = 1 - changed.loc[150, "returned"]
+    plain, other = predictor.score(prepared), predictor.score(changed)
+    pd.testing.assert_frame_equal(plain[:151], other[:151], check_exact=True)
+    assert (plain.loc[151] != other.loc[151]).to_dict() == {
+        "time": False,
+        "simple": True,
+        "context": True,
+        "combination": True,
+    }
+
+
+def test_a_history_of_purchases_predicts_as_its_scaled_features_do(predictor, prepared):
+    raw = prepared[["datetime", "returned", "number"]]
+    for name in ("time", "simple", "combination"):
+        expected = predictor.predict(prepared, name).probability
+        assert predictor.predict_proba(raw, name=name) == pytest.approx(expected)
+    assert predictor.predict_proba(raw) == pytest.approx(predictor.predict(prepared, "combination").probability)
+    assert predictor.predict_proba(raw["returned"].tolist()) == predictor.predict_proba(raw, name="simple")
+    last = raw.iloc[-1]
+    made = predictor.predict_proba(raw[:-1], made=(last["datetime"], last["number"]))
+    assert made == pytest.approx(predictor.predict(prepared, "context").probability)
+
+
+@pytest.mark.parametrize(
+    ("change", "made", "name", "error", "message"),
+    [
+        ({}, None, "context", SettingsError, "the purchase just made for context alone"),
+        ({}, ("2030-01-01", 1), "time", SettingsError, "the purchase just made for context alone"),
+        ({}, None, "all", SettingsError, "all predicts from"),
+        ({"returned": 2}, None, None, DataError, "returned must be 0 or 1"),
+        ({"number": np.nan}, None, None, DataError, "number must be finite"),
+        ({"datetime": pd.Timestamp("2030-01-01")}, None, None, DataError, "none before the one above it"),
+        ({}, ("1999-01-01", 1), None, DataError, "none before the one above it"),
+        ({}, ("2030-01-01", np.inf), None, DataError, "number must be finite"),
+        ({}, ("2030-01-01T00:00Z", 1), None, DataError, "the datetime must be naive local time"),
+    ],
+)
+def test_what_is_no_history_is_refused(predictor, prepared, change, made, name, error, message):
+    raw = prepared[["datetime", "returned", "number"]].copy()
+    for column, value in change.items():
+        raw.loc[raw.index[-3], column] = value
+    with pytest.raises(error, match=message):
+        predictor.predict_proba(raw, made, name)
+
+
+def test_a_column_that_is_missing_is_named(predictor, prepared):
+    with pytest.raises(DataError, match="found none named number"):
+        predictor.predict_proba(prepared[["datetime", "returned"]])
+
+
+def test_labels_alone_are_for_the_simple_ensemble(predictor):
+    with pytest.raises(SettingsError, match="simple takes labels too"):
+        predictor.predict_proba([0, 1, 0], name="time")
+    with pytest.raises(DataError, match="at least 2 purchases"):
+        predictor.predict_proba([1])
+
+
+def test_describe_names_every_member(trained):
+    text = describe(read_metadata(trained), trained)
+    for name in ("time/model_seq2.pth", "time/model_seq4.pth", "simple/model_simple_seq2.pth", "models_meta.json"):
+        assert str(trained / name) in text

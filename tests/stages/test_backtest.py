@@ -1,0 +1,79 @@
+import json
+
+import pandas as pd
+import pytest
+
+from boomerang.base import settings
+from boomerang.base.errors import SettingsError
+from boomerang.base.execution import Execution
+from boomerang.base.stage_files import read_json
+from boomerang.measures.evaluation import BacktestFile
+from stages.backtest import backtest, run_pipeline
+
+EXECUTION = Execution(jobs=1, quiet=True, no_store=True)
+
+
+@pytest.fixture
+def config(params, trained):
+    params["prepare"]["data_path"] = str(trained.parent / "purchases.csv")
+    params["train"]["epochs"] = 1
+
+    def changed(**evaluate):
+        return settings.validate_settings(params | {"evaluate": evaluate}, "test")
+
+    return changed
+
+
+def run(trained, out, config, stages=run_pipeline):
+    backtest(trained / "prepared", out, config, EXECUTION, stages)
+    return read_json(out / "backtest.json", BacktestFile).folds
+
+
+def test_without_folds_nothing_runs(trained, tmp_path, config):
+    assert run(trained, tmp_path, config(n_folds=0), stages=None) == []
+
+
+def test_folds_test_one_block_after_the_other_and_the_last_is_the_pipeline_itself(trained, tmp_path, config):
+    folds = run(trained, tmp_path, config(n_folds=2))
+    purchases = pd.read_parquet(trained / "prepared" / "purchases.parquet")
+    starts = purchases["datetime"].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
+    # 200 purchases: 140 to train on, 40 to validate, 20 to test.
+    assert [(fold.n_train, fold.test.rows) for fold in folds] == [(120, 20), (140, 20)]
+    assert [fold.test.first for fold in folds] == [starts[160], starts[180]]
+    assert [fold.test.last for fold in folds] == [starts[179], starts[199]]
+    run_pipeline(config(n_folds=0), EXECUTION, tmp_path / "whole")
+    metrics = json.loads((tmp_path / "whole" / "evaluation" / "metrics.json").read_text())["test"]
+    for question, models in folds[1].log_loss.items():
+        assert models == {name: figures["log_loss"] for name, figures in metrics[question].items()}
+
+
+def test_a_fold_knows_nothing_of_what_came_later(trained, tmp_path, config):
+    seen = []
+
+    def stages(config, execution, out):
+        table = pd.read_csv(config.prepare.data_path)
+        seen.append(len(table))
+        assert table["datetime"].max() == table["datetime"].iloc[-1]
+        raise SettingsError("seen")
+
+    with pytest.raises(SettingsError, match="seen"):
+        run(trained, tmp_path, config(n_folds=4), stages)
+    assert seen == [140]
+
+
+@pytest.mark.parametrize(("n_folds", "n_train"), [(7, 20), (200, -3840)])
+def test_more_folds_than_the_history_carries_are_refused(trained, tmp_path, config, n_folds, n_train):
+    message = rf"as many training purchases as validation purchases, 40 \(found {n_train} with n_folds {n_folds} and 20"
+    with pytest.raises(SettingsError, match=message):
+        run(trained, tmp_path, config(n_folds=n_folds), stages=None)
+
+
+def test_the_report_shows_each_fold(trained, tmp_path, config):
+    run_pipeline(config(n_folds=2), EXECUTION, tmp_path)
+    report = (tmp_path / "evaluation" / "report.html").read_text()
+    assert "Would it have been so before?" in report
+    for fold in read_json(tmp_path / "backtest.json", BacktestFile).folds:
+        assert f"{fold.test.first[:10]} to {fold.test.last[:10]}" in report
+        assert f"<td>{fold.log_loss['next']['combination']:.4f}</td>" in report
+    assert "backtest of 2 folds" in (tmp_path / "MODEL_CARD.md").read_text()
+    assert "Would it have been so before?" not in (trained / "evaluation" / "report.html").read_text()

@@ -1,0 +1,139 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from boomerang.base.errors import ArtifactError
+from boomerang.base.paths import CARD_FILE, EVALUATION_FILES
+from boomerang.base.stage_files import read_json
+from boomerang.combining.artifacts import read_metadata
+from boomerang.commands import predict
+from boomerang.measures.baselines import predict_baselines
+from boomerang.measures.evaluation import Evaluation
+from stages.evaluate import evaluate
+from tests.support import write_purchases
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of trained artifacts, to be damaged."""
+    shutil.copytree(trained, tmp_path / "artifacts")
+    return tmp_path / "artifacts"
+
+
+def run(folder):
+    evaluate(folder / "prepared", folder, folder / "new")
+    return read_json(folder / "new" / "evaluation" / "evaluation.json", Evaluation)
+
+
+def test_the_same_run_gives_the_same_bytes(folder, trained):
+    run(folder)
+    written = [path.relative_to(folder / "new") for path in (folder / "new").rglob("*") if path.is_file()]
+    assert {path.as_posix() for path in written} == {CARD_FILE, *(f"evaluation/{name}" for name in EVALUATION_FILES)}
+    for name in written:
+        assert (folder / "new" / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_it_computes_on_one_thread_whatever_the_caller_uses(folder):
+    torch.set_num_threads(2)
+    try:
+        run(folder)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_both_questions_are_answered_by_members_ensembles_and_baselines(trained, prepared):
+    evaluation = read_json(trained / "evaluation" / "evaluation.json", Evaluation)
+    names = {
+        question: {(model.kind, model.name) for model in answers.models}
+        for question, answers in evaluation.questions.items()
+    }
+    members = {name: {("member", f"{name}_seq{n}") for n in (2, 4)} for name in ("time", "simple", "context")}
+    baselines = {
+        question: {("baseline", name) for name in models} for question, models in predict_baselines(prepared, 4).items()
+    }
+    ours = {("ensemble", "time"), ("ensemble", "simple"), ("combination", "combination")}
+    assert names["next"] == members["time"] | members["simple"] | baselines["next"] | ours
+    assert names["made"] == members["context"] | baselines["made"] | {("ensemble", "context")}
+
+
+def test_what_predict_writes_for_the_same_rows_gives_the_same_figures(trained, tmp_path):
+    # The rows of `test` are the last tenth of the file that was trained on.
+    output = tmp_path / "scores.csv"
+    csv = write_purchases(tmp_path / "purchases.csv")
+    predict.main(["--csv", str(csv), "--output", str(output), "--artifacts_dir", str(trained)])
+    scored = pd.read_csv(output)[-20:]
+    metrics = json.loads((trained / "evaluation" / "metrics.json").read_text())["test"]
+    targets = scored["returned"] == "yes"
+    for question, names in {"next": ("time", "simple", "combination"), "made": ("context",)}.items():
+        for name in names:
+            p = np.where(targets, scored[name], 1 - scored[name])
+            assert round(float(-np.log(p).mean()), 6) == metrics[question][name]["log_loss"]
+            assert round(float(((scored[name] - targets) ** 2).mean()), 6) == metrics[question][name]["brier"]
+
+
+def test_report_card_metrics_and_leaderboard_print_the_same_figures(trained):
+    evaluation = read_json(trained / "evaluation" / "evaluation.json", Evaluation)
+    report = (trained / "evaluation" / "report.html").read_text()
+    card = (trained / "MODEL_CARD.md").read_text()
+    metrics = json.loads((trained / "evaluation" / "metrics.json").read_text())["test"]
+    table = pd.read_csv(trained / "evaluation" / "leaderboard.csv").set_index(["question", "name"])
+    for question, answers in evaluation.questions.items():
+        assert answers.verdict in card
+        for model in answers.models:
+            printed = f"{model.log_loss.value:.4f}"
+            assert f"<td>{printed}" in report
+            assert table.loc[(question, model.name), "log_loss"] == model.log_loss.value
+            assert table.loc[(question, model.name), "skill"] == model.skill.value
+            if model.kind != "member":
+                assert f"| {printed} |" in card
+                assert metrics[question][model.name]["log_loss"] == model.log_loss.value
+                assert metrics[question][model.name]["brier"] == model.brier
+
+
+def test_the_test_purchases_were_not_used_before(folder):
+    # Other labels there change the figures and nothing else.
+    path = folder / "prepared" / "purchases.parquet"
+    table = pd.read_parquet(path)
+    before = run(folder)
+    table.loc[table["part"] == "test", "returned"] = 1 - table["returned"]
+    table.to_parquet(path, index=False)
+    after = run(folder)
+    chosen = [
+        {m.name: m.chosen for m in evaluation.questions["next"].models if m.kind == "baseline"}
+        for evaluation in (before, after)
+    ]
+    assert chosen[0] == chosen[1]
+    assert after.questions["next"].models != before.questions["next"].models
+
+
+def test_without_test_purchases_the_report_says_that_nothing_is_measured(folder):
+    path = folder / "prepared" / "purchases.parquet"
+    pd.read_parquet(path).query("part != 'test'").to_parquet(path, index=False)
+    summary = json.loads((folder / "prepared" / "summary.json").read_text())
+    del summary["parts"]["test"]
+    (folder / "prepared" / "summary.json").write_text(json.dumps(summary))
+    evaluation = run(folder)
+    assert evaluation.questions == {}
+    for name in ("evaluation/report.html", "MODEL_CARD.md"):
+        assert "No purchases were kept for testing" in (folder / "new" / name).read_text()
+    assert pd.read_csv(folder / "new" / "evaluation" / "roc_next.csv").empty
+    assert pd.read_csv(folder / "new" / "evaluation" / "leaderboard.csv").empty
+
+
+@pytest.mark.parametrize("change", ["seq_length,x\n1,2\n", "seq_length,train_loss,val_loss\n2,a,b\n", ""])
+def test_a_history_that_is_none_is_refused(folder, change):
+    (folder / "time" / "history.csv").write_text(change)
+    with pytest.raises(ArtifactError, match=r"history\.csv is not the history of an ensemble"):
+        run(folder)
+
+
+def test_a_card_names_every_member_with_its_hash(trained):
+    card = (trained / "MODEL_CARD.md").read_text()
+    for ensemble in read_metadata(trained).ensembles.values():
+        for member in ensemble.members:
+            assert f"| {ensemble.prefix}{member.seq_length}.pth | `{member.sha256}` |" in card

@@ -1,0 +1,68 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boomerang.base import settings
+from boomerang.base.ensembles import SCALED_FEATURES
+from boomerang.base.errors import DataError
+from stages.prepare import prepare
+from tests.support import write_purchases
+
+
+def run(params, data_path, out_dir):
+    prepare(data_path, out_dir, settings.validate_settings(params, "test").prepare)
+    return pd.read_parquet(out_dir / "purchases.parquet"), json.loads((out_dir / "scaler.json").read_text())
+
+
+def test_prepared_purchases_carry_raw_and_scaled_columns(params, tmp_path):
+    table, scaler = run(params, write_purchases(tmp_path / "a.csv"), tmp_path / "out")
+    scaled = list(SCALED_FEATURES)
+    assert list(table.columns) == ["datetime", "returned", "number", "part", *scaled]
+    assert set(table[scaled].dtypes) == {np.dtype("float32")}
+    assert set(table["returned"]) == {0, 1}
+    assert table["part"].value_counts().to_dict() == {"train": 140, "val": 40, "test": 20}
+    train = table[table["part"] == "train"]
+    assert train[scaled].min().min() == 0
+    assert train[scaled].max().max() == 1
+    assert scaler["features"] == scaled
+    assert scaler["data_max"][scaled.index("number_scaled")] == np.arcsinh(9)
+
+
+def test_rows_after_training_change_no_scaler_value_and_no_earlier_feature(params, tmp_path):
+    table, scaler = run(params, write_purchases(tmp_path / "a.csv"), tmp_path / "a")
+    changed, same_scaler = run(params, write_purchases(tmp_path / "b.csv", changed_from=140), tmp_path / "b")
+    assert same_scaler == scaler
+    pd.testing.assert_frame_equal(changed[:140], table[:140])
+    assert not changed[140:].equals(table[140:])
+
+
+def test_summary_tells_rows_rate_and_span_of_each_part(params, tmp_path, capsys):
+    path = write_purchases(tmp_path / "a.csv")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    run(params, path, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["normalised"][0] == "file: byte order mark removed"
+    assert summary["parts"]["train"]["first"] == "2024-01-01T09:00:00"
+    assert [summary["parts"][part]["rows"] for part in ("train", "val", "test")] == [140, 40, 20]
+    assert "byte order mark removed" in capsys.readouterr().err
+
+
+def test_training_rows_of_one_label_are_refused(params, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number\n" + "2024-01-01,no,1\n" * 70 + "2024-01-02,yes,1\n" * 30)
+    with pytest.raises(DataError, match=r"the 70 training purchases must hold both labels \(found only no\)"):
+        run(params, path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_dropped_rows_and_the_way_of_reading_are_in_the_summary(params, tmp_path, capsys):
+    path = write_purchases(tmp_path / "a.csv")
+    path.write_text(path.read_text() + "01.02.2024,no,1\n2024-02-01,perhaps,1\n2024-02-01,perhaps,1\n")
+    params["prepare"]["on_bad_rows"] = "drop"
+    run(params, path, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["dropped"] == {"returned not a label": 2, "datetime not a date": 1}
+    assert summary["reading"] == {"datetime_format": None, "timezone": None}
+    assert "a.csv: rows left out, returned not a label: 2" in capsys.readouterr().err

@@ -1,0 +1,99 @@
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from boomerang.base import settings
+from boomerang.base.ensembles import ENSEMBLES, SCALED_FEATURES, TIME_FEATURES
+from boomerang.base.errors import DataError
+from boomerang.model.windows import read_windows
+from stages.prepare import prepare
+from stages.sequences import sequences
+from tests.support import write_purchases
+
+
+@pytest.fixture
+def cut(params, tmp_path):
+    config = settings.validate_settings(params, "test")
+    prepare(write_purchases(tmp_path / "a.csv"), tmp_path / "prepared", config.prepare)
+
+    def run(**changes):
+        params["sequences"] |= changes
+        sequences(tmp_path / "prepared", tmp_path / "sequences", settings.validate_settings(params, "test").sequences)
+        return tmp_path / "sequences"
+
+    return run
+
+
+def test_each_ensemble_gets_a_file_per_length(cut):
+    folder = cut(seq_lengths=[2, 5])
+    widths = {"time": len(TIME_FEATURES), "simple": 1, "context": len(SCALED_FEATURES) + 1}
+    for name, n_steps in (("time", 5), ("simple", 5), ("context", 6)):
+        assert sorted(path.name for path in (folder / name).iterdir()) == ["seq2.pt", "seq5.pt"]
+        windows = read_windows(folder / name / "seq5.pt")
+        assert windows.inputs.shape == (195, n_steps, widths[name])
+        assert windows.inputs.dtype == windows.targets.dtype == torch.float32
+        assert windows.bounds == {"train": (0, 135), "val": (135, 175), "test": (175, 195)}
+    targets = read_windows(folder / "simple" / "seq2.pt").targets
+    inputs = read_windows(folder / "simple" / "seq2.pt").inputs
+    assert torch.equal(inputs[1:, -1, 0], targets[:-1])
+
+
+def test_no_window_holds_its_own_target(cut):
+    """Windows of `context` end with the purchase in question: another label of it changes its target and no input."""
+    folder = cut(seq_lengths=[3])
+    table = pd.read_parquet(folder.parent / "prepared" / "purchases.parquet")
+    before = {name: read_windows(folder / name / "seq3.pt") for name in ENSEMBLES}
+    before = {name: (windows.inputs.clone(), windows.targets.clone()) for name, windows in before.items()}
+    row = 100
+    table.loc[row, "returned"] = 1 - table.loc[row, "returned"]
+    table.to_parquet(folder.parent / "prepared" / "purchases.parquet", index=False)
+    cut(seq_lengths=[3])
+    for name, (inputs, targets) in before.items():
+        after = read_windows(folder / name / "seq3.pt")
+        assert (after.targets != targets).nonzero().flatten().tolist() == [row - 3]
+        assert torch.equal(after.inputs[: row - 3 + 1], inputs[: row - 3 + 1])
+        # Later ones tell of it, but for the ensemble that reads no label.
+        assert torch.equal(after.inputs[row - 3 + 1], inputs[row - 3 + 1]) == (name == "time")
+
+
+def test_the_same_run_gives_the_same_bytes(cut):
+    before = {path: path.read_bytes() for path in cut().rglob("*.*")}
+    assert {path: path.read_bytes() for path in cut().rglob("*.*")} == before
+
+
+def test_dropped_lengths_are_named(cut, capsys):
+    folder = cut(seq_lengths=[2, 140, 129])
+    lengths = json.loads((folder / "lengths.json").read_text())
+    assert lengths["requested_seq_lengths"] == [2, 140, 129]
+    assert lengths["seq_lengths"] == [2]
+    assert lengths["mode"] == "fixed"
+    assert "sequence length 140 dropped: above max_seq_cap 128" in capsys.readouterr().err
+
+
+def test_no_length_left_is_an_error(cut):
+    with pytest.raises(
+        DataError,
+        match=r"left: 150 needs at least 151 .* there are 140; the shortest needs 216 purchases in all",
+    ):
+        cut(seq_lengths=[150], max_seq_cap=1000)
+
+
+def test_as_many_purchases_as_are_said_to_be_needed_are_enough(params, tmp_path):
+    params["sequences"] = {"seq_lengths": [12], "max_seq_cap": 128}
+    config = settings.validate_settings(params, "test")
+
+    def run(n_rows):
+        prepare(write_purchases(tmp_path / "a.csv", n_rows), tmp_path / "prepared", config.prepare)
+        sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
+
+    for too_few in (11, 18):
+        with pytest.raises(DataError, match="the shortest needs 19 purchases in all"):
+            run(too_few)
+    run(19)
+
+
+def test_auto_grows_the_lengths_with_the_data(cut):
+    lengths = json.loads((cut(seq_lengths="auto") / "lengths.json").read_text())
+    assert (lengths["mode"], lengths["seq_lengths"]) == ("auto", [2])

@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boomerang.base.ensembles import ENSEMBLES
+from boomerang.features.inputs import stack_features
+from boomerang.serving.predictor import Predictor
+from tests.support import ROOT
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install -r requirements-export.txt")
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    from tools.export import export
+
+    folder = tmp_path_factory.mktemp("onnx")
+    assert export(trained, folder).keys() == ENSEMBLES.keys()
+    return folder
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_real_purchases_give_the_scores_of_torch(trained, exported, name):
+    predictor = Predictor.load(trained)
+    table = pd.read_parquet(trained / "prepared" / "purchases.parquet")
+    stream = stack_features(table, ENSEMBLES[name].features)
+    longest = ENSEMBLES[name].n_steps(4)
+    windows = np.lib.stride_tricks.sliding_window_view(stream, longest, axis=0).transpose(0, 2, 1)
+    session = onnxruntime.InferenceSession(exported / f"{name}.onnx")
+    probability, logits = session.run(["probability", "logits"], {"inputs": np.ascontiguousarray(windows)})
+    # Window i is about row i + 4, for the last window of `time` and `simple` one that is not there yet.
+    expected = predictor.score(table, 4)[name].to_numpy()
+    np.testing.assert_allclose(probability[: len(expected)], expected, atol=1e-6, rtol=0)
+    of_torch = [row for member, row in predictor.member_logits(table, 4, len(table)).items() if member[0] == name]
+    np.testing.assert_allclose(logits[: len(expected)].T, of_torch, atol=1e-6, rtol=0)
+
+
+def test_one_window_gives_what_it_gives_among_many(exported):
+    session = onnxruntime.InferenceSession(exported / "simple.onnx")
+    windows = np.random.default_rng(0).random((50, 4, 1), dtype=np.float32)
+    (many,) = session.run(["probability"], {"inputs": windows})
+    (one,) = session.run(["probability"], {"inputs": windows[7:8]})
+    assert one[0] == pytest.approx(many[7], abs=1e-6)
+
+
+def test_the_same_artifacts_give_the_same_bytes(trained, exported, tmp_path):
+    command = [sys.executable, "-m", "tools.export", "--artifacts_dir", trained, "--output_dir", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("of torch") == 3
+    for name in ENSEMBLES:
+        assert (tmp_path / f"{name}.onnx").read_bytes() == (exported / f"{name}.onnx").read_bytes()
+
+
+def test_a_graph_that_differs_is_not_written(trained, tmp_path, monkeypatch):
+    from boomerang.base.errors import ArtifactError
+    from tools import export
+
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(ArtifactError, match=r"time\.onnx differs from torch by"):
+        export.export(trained, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from boomerang.model.windows import cut_windows
+from boomerang.training.batches import ShuffledBatches, WindowDataset, shuffled_loader, window_ids
+
+RETURNED = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0, 0, 1], dtype=torch.float32)
+N_ROWS = {"train": 12, "val": 3, "test": 1}
+
+
+def bits(seq_length=2):
+    return cut_windows(RETURNED[:, None], RETURNED, N_ROWS, seq_length)
+
+
+def pairs(seq_length=2):
+    stream = torch.arange(32, dtype=torch.float32).reshape(16, 2)
+    return cut_windows(stream, RETURNED, N_ROWS, seq_length)
+
+
+@pytest.mark.parametrize("seq_length", [1, 2, 3, 4, 5, 7, 8, 13, 60])
+def test_windows_are_numbered_alike_only_where_they_are_equal(seq_length):
+    stream = np.random.default_rng(seq_length).integers(0, 2, 60).astype(np.float32)
+    ids = window_ids(stream, seq_length)
+    windows = [tuple(stream[start : start + seq_length]) for start in range(60 - seq_length + 1)]
+    assert len(ids) == len(windows)
+    for first, window in zip(ids, windows, strict=True):
+        assert [first == other for other in ids] == [window == other for other in windows]
+
+
+def test_batches_cover_every_window_once_in_a_new_order_each_time():
+    batches = ShuffledBatches(WindowDataset(pairs(), "train"), 4, torch.Generator().manual_seed(0))
+    first, second = list(batches), list(batches)
+    assert [len(batch.indices) for batch in first] == [4, 4, 2]
+    assert len(batches) == 3
+    indices = torch.cat([batch.indices for batch in first])
+    assert sorted(indices.tolist()) == list(range(10))
+    assert indices.tolist() != torch.cat([batch.indices for batch in second]).tolist()
+
+
+def test_a_batch_of_windows_that_differ_holds_their_inputs_and_targets():
+    dataset = WindowDataset(pairs(), "train")
+    batch_indices = next(iter(ShuffledBatches(dataset, 4, torch.Generator().manual_seed(0))))
+    batch = dataset[batch_indices]
+    assert torch.equal(batch.inputs, dataset.inputs[batch_indices.indices])
+    assert torch.equal(batch.targets, dataset.targets[batch_indices.indices])
+    assert batch.counts.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 100])
+def test_merged_batches_hold_the_same_windows_as_plain_ones(batch_size):
+    dataset = WindowDataset(bits(), "train")
+    merged = list(ShuffledBatches(dataset, batch_size, torch.Generator().manual_seed(0)))
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    for batch_indices, indices in zip(merged, order.split(batch_size), strict=True):
+        expected = {}
+        for index in indices:
+            expected.setdefault(tuple(dataset.inputs[index].flatten().tolist()), []).append(dataset.targets[index])
+        batch = dataset[batch_indices]
+        windows = [tuple(window.flatten().tolist()) for window in batch.inputs]
+        assert sorted(windows) == sorted(expected)
+        for window, target, count in zip(windows, batch.targets, batch.counts, strict=True):
+            assert count == len(expected[window])
+            assert target == pytest.approx(sum(expected[window]) / len(expected[window]))
+
+
+def test_the_gradient_of_a_merged_batch_is_that_of_the_plain_batch():
+    dataset = WindowDataset(bits(3), "train")
+    batch_indices = next(iter(ShuffledBatches(dataset, len(dataset), torch.Generator().manual_seed(0))))
+    merged = dataset[batch_indices]
+    assert len(merged.inputs) < len(dataset)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
+    gradients = []
+    for inputs, targets, counts in (merged, (dataset.inputs, dataset.targets, torch.ones(len(dataset)))):
+        model.zero_grad()
+        logits = model(inputs).squeeze(-1)
+        binary_cross_entropy_with_logits(logits, targets, weight=counts, reduction="sum").backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("windows", [bits(2), pairs(2)])
+def test_distinct_inputs_stand_for_every_window(windows):
+    dataset = WindowDataset(windows, "train")
+    inputs, positions = dataset.distinct_inputs()
+    assert torch.equal(inputs[positions], dataset.inputs)
+    assert len(torch.unique(inputs, dim=0)) == len(inputs)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("windows", [bits(2), pairs(2)])
+def test_loader_processes_change_no_batch(windows):
+    epochs = []
+    for num_workers in (0, 2):
+        generator = torch.Generator().manual_seed(5)
+        loader = shuffled_loader(WindowDataset(windows, "train"), 3, generator, num_workers, prefetch_factor=4)
+        assert getattr(loader, "num_workers", 0) == num_workers
+        epochs.append([batch for _ in range(2) for batch in loader])
+    assert len(epochs[0]) == 8
+    for batch, other in zip(*epochs, strict=True):
+        assert all(torch.equal(values, others) for values, others in zip(batch, other, strict=True))

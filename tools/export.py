@@ -1,0 +1,98 @@
+"""Write each ensemble as ONNX, and check that it gives torch's numbers: `python -m tools.export`."""
+
+if __name__ == "__main__":
+    from boomerang.base.processes import begin
+
+    begin()
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.errors import ArtifactError, SettingsError, exit_on_error
+from boomerang.base.files import write_atomic
+from boomerang.base.paths import ARTIFACTS
+
+if TYPE_CHECKING:
+    from boomerang.combining.inference import TrainedEnsembles
+
+TOLERANCE = 1e-6
+N_CHECKED = 100
+
+
+def export(artifacts_dir: Path, out_dir: Path) -> dict[str, float]:
+    """Write `<ensemble>.onnx` for every ensemble.
+
+    Parameters
+    ----------
+    artifacts_dir : Path
+        A finished training.
+    out_dir : Path
+        Gets the files.
+
+    Returns
+    -------
+    dict of str to float
+        By ensemble, the largest difference of its probabilities from torch's on windows of random values.
+
+    Raises
+    ------
+    ArtifactError
+        If the training is damaged, or an ensemble differs by more than `TOLERANCE`.
+    """
+    from boomerang.combining.inference import TrainedEnsembles
+    from boomerang.serving.onnx_graph import build_graph
+
+    ensembles = TrainedEnsembles.load(artifacts_dir)
+    found = {}
+    for name, spec in ENSEMBLES.items():
+        pool = ensembles.pool(name)
+        models = {length: ensembles.model((name, length)) for _, length in pool.members}
+        n_steps = {length: spec.n_steps(length) for length in models}
+        content = build_graph(models, n_steps, pool.weights, pool.temperature).SerializeToString(deterministic=True)
+        found[name] = _largest_difference(content, ensembles, name)
+        if found[name] > TOLERANCE:
+            raise ArtifactError(f"{name}.onnx differs from torch by {found[name]:.1e}, more than {TOLERANCE:.0e}")
+        write_atomic(out_dir / f"{name}.onnx", content)
+    return found
+
+
+def _largest_difference(content: bytes, ensembles: "TrainedEnsembles", name: str) -> float:
+    """The largest difference between probabilities of an ONNX file and of torch, on windows of values from 0 to 1."""
+    import onnxruntime
+    import torch
+
+    spec, longest = ENSEMBLES[name], ensembles.metadata.seq_lengths[-1]
+    shape = (N_CHECKED, spec.n_steps(longest), len(spec.features))
+    inputs = np.random.default_rng(0).random(shape, dtype=np.float32)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    probability = session.run(["probability"], {"inputs": inputs})[0]
+    members = ensembles.pool(name).members
+    windows = {member: torch.from_numpy(inputs)[:, -spec.n_steps(member[1]) :] for member in members}
+    logits = {member: ensembles.logits(member, windows[member]) for member in members}
+    return float(np.abs(probability - ensembles.combine(logits, name)).max())
+
+
+def main() -> None:
+    """Read the flags, export, and print how close the files are to torch."""
+    parser = argparse.ArgumentParser(prog="python -m tools.export", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--artifacts_dir", type=Path, default=ARTIFACTS, help="a finished training (default: artifacts)"
+    )
+    parser.add_argument("--output_dir", type=Path, default=Path("onnx"), help="where the files go (default: onnx)")
+    flags = parser.parse_args()
+    try:
+        import onnx  # noqa: F401 (only to see that it is there)
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(f"{error.name} is missing: pip install -r requirements-export.txt") from None
+    for name, difference in export(flags.artifacts_dir, flags.output_dir).items():
+        print(f"{flags.output_dir / name}.onnx: within {difference:.0e} of torch")
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()
