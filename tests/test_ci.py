@@ -52,3 +52,15 @@ def test_another_worker_finds_tests_of_the_same_names(request):
     assert found.returncode == 0, found.stdout
     names = {f"{item.location[0]}::{item.name}" for item in request.session.items}  # xdist adds to nodeid
     assert names - set(found.stdout.splitlines()) == set()
+
+
+def test_a_clone_has_the_bytes_that_the_lock_records_whatever_git_does_to_line_ends(tmp_path):
+    command = ["git", "clone", "-q", "-c", "core.autocrlf=true", str(ROOT), str(tmp_path / "clone")]
+    subprocess.run(command, check=True)
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=tmp_path / "clone", capture_output=True, text=True, check=True
+    )
+    files = [tmp_path / "clone" / name for name in tracked.stdout.split("\0") if name]
+    assert len(files) > 200
+    # A PNG begins with these bytes on purpose, to find out a system that changes line ends.
+    assert [file.name for file in files if b"\r\n" in file.read_bytes() and file.suffix != ".png"] == []

@@ -37,6 +37,9 @@ TestSplit = Annotated[float, within("a share from 0 to below 1", lambda share: 0
 
 # Directives of strptime that mean the same on every machine; an abbreviated zone (%Z) may be one of several.
 DIRECTIVES = "YymBbdjAaHIMSfpz%"
+# Directives that give the same part of a time: of two in one pattern, strptime passes over one without a word. So it
+# does over AM and PM beside the hour of 24.
+RIVALS = ("Yy", "mbBj", "dj", "HI", "Hp")
 # Fields of a time, from the year on, that must be known where a directive stands; the date always.
 N_FIELDS = {"": 3, "H": 4, "I": 4, "p": 4, "M": 5, "S": 6, "f": 7}
 
@@ -76,6 +79,10 @@ class Reading(Section):
             raise ValueError(f"must be a strptime pattern with day, month and year, like %d/%m/%Y (found {pattern!r})")
         if not _survives(pattern, max(N_FIELDS.get(mark, 0) for mark in _directives(pattern))):
             raise ValueError(f"must keep the hour and all between, like %H:%M or %I:%M %p (found {pattern!r})")
+        for rivals in RIVALS:
+            given = sorted(set(_directives(pattern)) & set(rivals))
+            if len(given) > 1:
+                raise ValueError(f"must give each part of a time once (found %{' and %'.join(given)} in {pattern!r})")
         return pattern
 
     @field_validator("timezone")

@@ -1,5 +1,6 @@
 """Dates and times of a purchase history, from text to naive local time."""
 
+import itertools
 import re
 from datetime import datetime
 
@@ -11,6 +12,22 @@ from boomerang.base.errors import DataError
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
 OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-5][0-9])?)"
+# What dates and times of other forms are made of, for hints.
+DATE_FORMS = [
+    *(f"{first}{mark}{second}{mark}%Y" for mark in "/.-" for first, second in (("%d", "%m"), ("%m", "%d"))),
+    *(f"{first}{mark}{second}{mark}%y" for mark in "/.-" for first, second in (("%d", "%m"), ("%m", "%d"))),
+    *("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
+    *(f"{form}" for month in ("%b", "%B") for form in (f"%d {month} %Y", f"%d-{month}-%Y", f"{month} %d, %Y")),
+]
+CLOCK_FORMS = [
+    "",
+    *(
+        f"{mark}{clock}{offset}"
+        for mark in (" ", "T", ", ")
+        for clock in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+        for offset in ("", "%z", " %z")
+    ),
+]
 CUT = "datetime: fractions of a second were cut to six digits"
 # A day away from either end of the years 1 to 9999, an offset or a zone leads to no other year.
 FIRST_INSTANT, LAST_INSTANT = pd.Timestamp("0001-01-02"), pd.Timestamp("9999-12-30 23:59:59.999999")
@@ -119,25 +136,32 @@ def _remove_offsets(
 
 
 def hint_at_form(value: str) -> str:
-    """What a value that is no ISO 8601 date looks like, and what to do."""
+    """What a value that is no ISO 8601 date looks like, and what to do; the patterns that are named do read it."""
     if re.fullmatch(f"{DATE} ?(?:Z|[+-][0-9:]+)", value):
         return ", a date with an offset but without a time"
-    if found := re.fullmatch(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(.*)", value, re.ASCII):
-        first, mark, second, year, time = found.groups()
-        clock = {0: "", 1: " %H:%M", 2: " %H:%M:%S"}.get(time.count(":") if time.startswith(" ") or not time else 3, "")
-        readings = []
-        for day, month, order in ((first, second, ("%d", "%m")), (second, first, ("%m", "%d"))):
-            try:
-                date = datetime(int(year), int(month), int(day))
-            except ValueError:
-                continue
-            readings.append(f"{date.day} {date:%B %Y} with {mark.join((*order, '%Y'))}{clock}")
-        if readings:
-            return f", which is {' or '.join(readings)}: say which in prepare.datetime_format"
+    if readings := _find_readings(value):
+        also = " and prepare.timezone" if any("%z" in reading for reading in readings) else ""
+        return f", which is {' or '.join(readings)}: say which in prepare.datetime_format{also}"
     if re.fullmatch(r"\d{9,}(\.\d+)?", value, re.ASCII):
         return ", an epoch number: convert it to a date"
+    if re.fullmatch(r"\d{5}([.,]\d+)?", value, re.ASCII):
+        return ", perhaps the serial number of a date in a spreadsheet: format the column as a date and export it again"
     if re.fullmatch(r"\d{1,2}:\d{2}.*", value, re.ASCII):
         return ", a time without a date"
     if re.fullmatch(f"{DATE}(?:{TIME})?(?:Z|[+-][0-9:]+)?", value):
         return ", a day or time that does not exist"
     return "; for another form set prepare.datetime_format"
+
+
+def _find_readings(value: str) -> list[str]:
+    """The patterns that read a value, each with the date that it makes of it; none for what is a date of ISO 8601."""
+    found = []
+    # What is plainly a year, month and day, as in ISO 8601, is no other date: a fault of it has another cause.
+    dates = [] if re.match(DATE, value) else DATE_FORMS
+    for date, clock in itertools.product(dates, CLOCK_FORMS):
+        try:
+            moment = datetime.strptime(value, f"{date}{clock}")
+        except ValueError:
+            continue
+        found.append(f"{moment.day} {moment:%B %Y} with {date}{clock}")
+    return found

@@ -65,6 +65,18 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
             )
             for value in ("%d/%m/%Y %I:%M", "%d/%m/%Y %M", "%d/%m/%Y %H:%S", "%d/%m/%Y %p")
         ),
+        (
+            "prepare",
+            "datetime_format",
+            "%m/%d/%Y %H:%M %p",
+            "prepare.datetime_format: must give each part of a time once (found %H and %p in '%m/%d/%Y %H:%M %p')",
+        ),
+        (
+            "prepare",
+            "datetime_format",
+            "%d/%m/%Y %y",
+            "prepare.datetime_format: must give each part of a time once (found %Y and %y in '%d/%m/%Y %y')",
+        ),
         *(
             (
                 "prepare",

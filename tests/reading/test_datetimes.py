@@ -1,8 +1,11 @@
+from datetime import UTC, datetime
+
 import pandas as pd
 import pytest
 
 from boomerang.base.errors import DataError
-from boomerang.reading.datetimes import hint_at_form, parse_datetimes
+from boomerang.base.settings import Reading
+from boomerang.reading.datetimes import CLOCK_FORMS, DATE_FORMS, hint_at_form, parse_datetimes
 
 
 def parse(*texts, datetime_format=None, timezone=None):
@@ -80,6 +83,13 @@ def test_fractions_beyond_microseconds_are_cut_and_noted():
     [
         ("03/04/2024", "3 April 2024 with %d/%m/%Y or 4 March 2024 with %m/%d/%Y"),
         ("13/04/2024 10:00", ", which is 13 April 2024 with %d/%m/%Y %H:%M: say which in prepare.datetime_format"),
+        (
+            "1/15/2024 9:05 PM",
+            ", which is 15 January 2024 with %m/%d/%Y %I:%M %p: say which in prepare.datetime_format",
+        ),
+        ("1/15/2024 10:00 +0200", "with %m/%d/%Y %H:%M %z: say which in prepare.datetime_format and prepare.timezone"),
+        ("45292.5", "perhaps the serial number of a date in a spreadsheet"),
+        ("13/13/2024", "; for another form set prepare.datetime_format"),
         ("1704103200", "an epoch number"),
         ("10:00", "a time without a date"),
         ("2024-02-30", "a day or time that does not exist"),
@@ -88,3 +98,16 @@ def test_fractions_beyond_microseconds_are_cut_and_noted():
 )
 def test_a_hint_says_what_a_value_looks_like(value, hint):
     assert hint in hint_at_form(value)
+
+
+# Each form of a date, and each of a time; all pairs of them would take minutes.
+@pytest.mark.parametrize("pattern", [*(f"{date} %H:%M" for date in DATE_FORMS), *(f"%d/%m/%Y{c}" for c in CLOCK_FORMS)])
+def test_every_pattern_that_is_hinted_at_is_allowed_and_reads_what_it_is_given_for(pattern):
+    # A day above 12 tells it from the month; no fraction of a second gets lost.
+    moment = datetime(2024, 3, 31, 18, 5, 6, 500_000, tzinfo=UTC)
+    zone = "UTC" if "%z" in pattern else None
+    assert Reading(datetime_format=pattern, timezone=zone).datetime_format == pattern
+    assert f" with {pattern}" in hint_at_form(moment.strftime(pattern))
+    (found,), _ = parse(moment.strftime(pattern), datetime_format=pattern, timezone=zone)
+    assert found is not None
+    assert datetime.fromisoformat(found).replace(tzinfo=UTC).strftime(pattern) == moment.strftime(pattern)
