@@ -14,10 +14,9 @@ TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
 OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-5][0-9])?)"
 # What dates and times of other forms are made of, for hints.
 DATE_FORMS = [
-    *(f"{first}{mark}{second}{mark}%Y" for mark in "/.-" for first, second in (("%d", "%m"), ("%m", "%d"))),
-    *(f"{first}{mark}{second}{mark}%y" for mark in "/.-" for first, second in (("%d", "%m"), ("%m", "%d"))),
+    *(mark.join((*order, year)) for year in ("%Y", "%y") for mark in "/.-" for order in (("%d", "%m"), ("%m", "%d"))),
     *("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
-    *(f"{form}" for month in ("%b", "%B") for form in (f"%d {month} %Y", f"%d-{month}-%Y", f"{month} %d, %Y")),
+    *(form for month in ("%b", "%B") for form in (f"%d {month} %Y", f"%d-{month}-%Y", f"{month} %d, %Y")),
 ]
 CLOCK_FORMS = [
     "",
