@@ -16,10 +16,13 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def begin() -> None:
     """Prepare a process that has just started: called before what takes long to import.
 
-    A closed stdin, stdout or stderr is opened on nothing: the next file that is opened would take its place and get
+    On Windows it ends at once, with a line that says why: there a training would fail where it writes its first file. A
+    closed stdin, stdout or stderr is opened on nothing: the next file that is opened would take its place and get
     what is meant for the console. Ctrl-C ends the process without a traceback, until `exit_on_error` takes over. The
     numeric environment is fixed, which libraries read when they are imported.
     """
+    if sys.platform == "win32":
+        sys.exit("error: Boomerang needs Linux or macOS: Windows lacks calls that it writes files by (WSL has them)")
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(descriptor)

@@ -57,6 +57,14 @@ def test_ctrl_c_while_starting_shows_no_traceback():
     assert (found.returncode, found.stderr) in ((130, ""), (0, ""))  # 0 where Ctrl-C is ignored
 
 
+def test_on_windows_nothing_begins_and_one_line_says_why():
+    script = "import sys; sys.platform = 'win32'; from boomerang.base.processes import begin; begin()"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: Boomerang needs Linux or macOS: Windows lacks calls ")
+    assert found.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="for glibc")
 def test_freed_memory_is_kept_and_given_back_when_told():
     script = """

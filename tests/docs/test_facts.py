@@ -1,6 +1,7 @@
 """The pages explain every flag, setting, variable and exit code, and no other; their links lead somewhere."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,20 @@ def test_every_exit_code_is_explained():
 def test_torch_is_not_older_than_its_known_holes():
     pinned = re.search(r"^torch==(\d+)\.(\d+)", (ROOT / "requirements-pipeline.txt").read_text(), re.MULTILINE)
     assert (int(pinned[1]), int(pinned[2])) >= (2, 10)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_promises_what_was_never_tried_on_other_systems(page):
+    sentences = re.split(r"(?<=[.|:;])\s", " ".join(PAGES[page].split()))
+    for sentence in sentences:
+        if re.search(r"\bWindows\b(?!-1252)|\bmacOS\b", sentence):
+            assert re.search("never been tried|lacks|nothing runs|torch's slower LSTM", sentence), sentence
+
+
+def test_the_package_is_said_to_be_for_the_system_that_is_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    systems = [name for name in project["classifiers"] if name.startswith("Operating System")]
+    assert systems == ["Operating System :: POSIX :: Linux"]
 
 
 def test_the_readme_is_read_in_five_minutes():
