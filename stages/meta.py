@@ -59,7 +59,7 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     combinations = Combinations.fit(trained, returned[first:end], returned[:first].mean())
     ours, counted = combinations.predict_validation(trained), predict_by_counting(returned, first, end)
     validation = measure_validation(returned[first:end], ours, counted)
-    metadata = assemble_metadata(trained, combinations, lengths, scaling, summary.reading, validation).model_dump()
+    metadata = assemble_metadata(trained, combinations, lengths, scaling, summary, validation).model_dump()
     write_json(out_dir / "metrics.json", {"validation": metadata["validation"]})
     write_json(out_dir / METADATA_FILE, metadata)
 

@@ -22,6 +22,7 @@ from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.sources import unchanged
+from boomerang.features.prepared import printable_name
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import split_parts
 from boomerang.reading.purchases import read_purchases
@@ -66,6 +67,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     write_json(
         out_dir / "summary.json",
         {
+            "file": printable_name(data_path),
             "normalised": purchases.normalised,
             "dropped": purchases.dropped,
             "reading": {"datetime_format": config.datetime_format, "timezone": config.timezone},

@@ -8,7 +8,6 @@ import numpy as np
 
 from boomerang.base.ensembles import COMBINATION, ENSEMBLES, LABELS, QUESTIONS, ensembles_answering
 from boomerang.base.paths import METADATA_FILE
-from boomerang.base.settings import Reading
 from boomerang.base.stage_files import refusing_invalid
 from boomerang.combining.calibration import Combination, combine, fit_across, fit_combination
 from boomerang.combining.metadata import (
@@ -22,6 +21,7 @@ from boomerang.combining.metadata import (
     Metadata,
     TrainingFile,
 )
+from boomerang.features.prepared import Source, SummaryFile
 from boomerang.features.scaler import Scaler
 
 
@@ -102,7 +102,7 @@ def assemble_metadata(
     combinations: Combinations,
     lengths: LengthsFile,
     scaling: Scaler,
-    reading: Reading,
+    summary: SummaryFile,
     validation: dict[str, dict[str, Figures]],
 ) -> Metadata:
     """The content of `models_meta.json`.
@@ -117,8 +117,8 @@ def assemble_metadata(
         Sequence lengths of the members.
     scaling : Scaler
         Fitted on the training purchases.
-    reading : Reading
-        How datetimes were read.
+    summary : SummaryFile
+        What was read, and how.
     validation : dict of str to dict of str to Figures
         By question and name, figures on the validation purchases.
 
@@ -139,7 +139,8 @@ def assemble_metadata(
             scaler="MinMax",
             scaling=scaling,
             labels=LABELS,
-            reading=reading,
+            reading=summary.reading,
+            source=Source(file=summary.file, parts=summary.parts),
             ensembles={
                 name: _describe_ensemble(name, ensemble, combinations.alone[name], lengths.seq_lengths)
                 for name, ensemble in trained.items()

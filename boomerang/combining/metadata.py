@@ -7,11 +7,12 @@ from pydantic import AfterValidator, Field, model_validator
 from boomerang.base.checks import Section, int_between, within
 from boomerang.base.ensembles import ENSEMBLES, LABELS, EnsembleName, Question, ensembles_answering
 from boomerang.base.settings import HiddenSize, Length, NumLayers, Reading
+from boomerang.features.prepared import Source
 from boomerang.features.scaler import Scaler
 
 # Format 2 combined members by their logits, with a temperature; 3 added the context ensemble and the combination of
-# ensembles; 4 added the centre of that combination.
-FORMAT_VERSION = 4
+# ensembles; 4 added the centre of that combination; 5 added what the training learned from.
+FORMAT_VERSION = 5
 
 
 def _ascend(lengths: list[int]) -> list[int]:
@@ -120,6 +121,7 @@ class Metadata(Section):
     scaling: Scaler
     labels: dict[str, int]
     reading: Reading
+    source: Source
     ensembles: dict[EnsembleName, EnsembleMetadata]
     combination: CombinationMetadata
     validation: dict[Question, dict[MeasuredName, Figures]]

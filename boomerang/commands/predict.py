@@ -18,6 +18,7 @@ from boomerang.combining.decisions import cost_threshold
 if TYPE_CHECKING:
     from boomerang.combining.metadata import Metadata
     from boomerang.features.calendar import Table
+    from boomerang.reading.purchases import Purchases
     from boomerang.serving.predictor import Predictor
 
 # Flags that say what to predict, and by default are not given.
@@ -63,7 +64,7 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
     )
     parser.add_argument("--use_gpu", action="store_true", help="predict on CUDA; on the CPU where there is none")
     parser.add_argument(
-        "--artifacts_dir", type=Path, default=ARTIFACTS, help="folder of models_meta.json (default: artifacts)"
+        "--artifacts_dir", type=Path, help="folder of a training, of the model that predicts (default: artifacts)"
     )
     parser.add_argument("--json", action="store_true", help="JSON: one object, or one a line for --csv")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -157,19 +158,20 @@ def predict(flags: argparse.Namespace) -> None:
     from boomerang.serving.predictor import Predictor
 
     torch.set_num_threads(1)
-    metadata = read_metadata(flags.artifacts_dir)
+    artifacts_dir = flags.artifacts_dir or ARTIFACTS
+    metadata = read_metadata(artifacts_dir)
     if flags.describe:
         content = metadata.model_dump()
-        print(json.dumps(content, indent=2) if flags.json else describe(metadata, flags.artifacts_dir))
+        print(json.dumps(content, indent=2) if flags.json else describe(metadata, artifacts_dir))
         return
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
     if flags.csv is not None:
-        score_csv(flags, Predictor(metadata, flags.artifacts_dir, names, device), names, threshold)
+        score_csv(flags, Predictor(metadata, artifacts_dir, names, device), names, threshold)
         return
     table, n_history = read_history(flags, metadata)
-    predictor = Predictor(metadata, flags.artifacts_dir, names, device)
+    predictor = Predictor(metadata, artifacts_dir, names, device)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     found = {name: asdict(predictor.predict(table, name, weights)) for name in names}
     if flags.json:
@@ -186,15 +188,53 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
 
     if flags.history is not None:
         labels = parse_labels(flags.history)
+        tell_model(flags, metadata)
         return {"returned": labels}, len(labels)
     reading = metadata.reading.model_dump()
     purchases = read_purchases(flags.history_csv, **reading)
     for note in purchases.notes:
         print(f"{flags.history_csv}: {note}", file=sys.stderr)
+    tell_model(flags, metadata, flags.history_csv, purchases)
     table, n_history = purchases.table, len(purchases.table)
     if flags.next_datetime is not None:
         table = append_purchase(table, flags.next_datetime, flags.next_number, **reading)
     return metadata.scaling.extend(table), n_history
+
+
+def tell_model(
+    flags: argparse.Namespace, metadata: "Metadata", path: Path | None = None, purchases: "Purchases | None" = None
+) -> None:
+    """Say on stderr which model answers, where it may be another than the one that is meant.
+
+    Nothing is said where the caller names the model, or the file is that of the training, and nothing speaks against
+    the model: a script that does either hears of it only when something is wrong.
+
+    Parameters
+    ----------
+    flags : Namespace
+        Of the command line.
+    metadata : Metadata
+        Of the model.
+    path, purchases : Path and Purchases, optional
+        The history, where it is a file.
+    """
+    from boomerang.features.prepared import printable_name
+    from boomerang.serving.provenance import describe_source, find_mismatch
+
+    source, folder = metadata.source, flags.artifacts_dir or ARTIFACTS
+    mismatch = purchases and find_mismatch(source, purchases.table["datetime"])
+    if mismatch:
+        print(
+            f"warning: {path} does not look like the shop that the model in {folder} learned from "
+            f"({describe_source(source)}): {mismatch}; --artifacts_dir names another model",
+            file=sys.stderr,
+        )
+    elif flags.artifacts_dir is None and (path is None or printable_name(path) != source.file):
+        print(
+            f"note: the model in {folder} answers, which learned from {describe_source(source)}; --artifacts_dir names "
+            f"another",
+            file=sys.stderr,
+        )
 
 
 def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str], threshold: float | None) -> None:
@@ -214,6 +254,7 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
     purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
     for note in purchases.notes:
         print(f"{flags.csv}: {note}", file=sys.stderr)
+    tell_model(flags, predictor.metadata, flags.csv, purchases)
     encode = to_json if flags.json else to_csv
     tables = score_rows(predictor, purchases, names, threshold)
     console = Console(stderr=True)

@@ -1,19 +1,32 @@
 """The purchases that `prepare` wrote, read back and checked."""
 
+import re
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from boomerang.base.checks import Section, int_between
+from boomerang.base.checks import Section, int_between, shown
 from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part
 from boomerang.base.errors import ArtifactError
 from boomerang.base.settings import Reading, TestSplit, ValSplit
 from boomerang.base.stage_files import read_table
 
-IsoDatetime = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}$")]
+# The longest name that a file system takes is of 255 bytes.
+MAX_NAME = 255
+
+
+def _exist(text: str) -> str:
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}", text):
+        raise ValueError(f"must be like 2024-03-31T18:05:00 (found {shown(text)})")
+    datetime.fromisoformat(text)
+    return text
+
+
+IsoDatetime = Annotated[str, AfterValidator(_exist)]
 
 
 class Split(Section):
@@ -32,12 +45,48 @@ class PartFigures(Section):
     last: IsoDatetime
 
 
-class SummaryFile(Section, extra="ignore"):
+def printable_name(path: Path) -> str:
+    """The name of a file without its folders, with what could steer a terminal, or is no UTF-8, written out."""
+    name = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path.name)
+    return name[:MAX_NAME] or "unnamed"
+
+
+def _name_no_path(name: str) -> str:
+    if not (0 < len(name) <= MAX_NAME and name.isprintable() and "/" not in name):
+        raise ValueError(f"must be the printable name of a file, without folders (found {shown(name)})")
+    return name
+
+
+class Source(Section):
+    """What a training learned from: the name of its file, without folders, and the parts of its purchases."""
+
+    file: Annotated[str, AfterValidator(_name_no_path)]
+    # JSON files are sorted; parts are told in the order of time.
+    parts: Annotated[dict[Part, PartFigures], AfterValidator(lambda parts: {n: parts[n] for n in PARTS if n in parts})]
+
+    @model_validator(mode="after")
+    def _have_parts_to_learn_from(self) -> Self:
+        if missing := {"train", "val"} - set(self.parts):
+            raise ValueError(f"parts must hold train and val (found none named {min(missing)})")
+        return self
+
+    @property
+    def n_purchases(self) -> int:
+        """Purchases of all parts together."""
+        return sum(part.rows for part in self.parts.values())
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """The first and the last datetime of all parts, as ISO 8601."""
+        found = list(self.parts.values())
+        return found[0].first, found[-1].last
+
+
+class SummaryFile(Source, extra="ignore"):
     """`summary.json`: what later stages read of it."""
 
     reading: Reading
     split: Split
-    parts: dict[Part, PartFigures]
 
 
 def read_prepared(path: Path) -> pd.DataFrame:

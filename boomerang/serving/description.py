@@ -12,8 +12,14 @@ BAR_WIDTH = 30
 
 
 def describe(metadata: Metadata, artifacts_dir: Path) -> str:
-    """A short table: every member with its best epoch and validation figures, and where the results lie."""
-    lines = [f"{'ensemble':<9} {'L':>4} {'best epoch':>10} {'val loss':>9} {'val accuracy':>13}  file"]
+    """What was learned from, every member with its best epoch and validation figures, and where the results lie."""
+    source = metadata.source
+    lines = [f"learned from {source.file}, {source.n_purchases} purchases:"]
+    for name, part in source.parts.items():
+        lines.append(
+            f"  {name:<5} {part.first[:10]} to {part.last[:10]}, {part.rows} purchases, {part.base_rate:.1%} came back"
+        )
+    lines += [f"{'ensemble':<9} {'L':>4} {'best epoch':>10} {'val loss':>9} {'val accuracy':>13}  file"]
     for name, spec in ENSEMBLES.items():
         for member in metadata.ensembles[name].members:
             path = artifacts_dir / name / spec.member_file(member.seq_length)

@@ -15,6 +15,7 @@ from boomerang.combining.calibration import combine
 from boomerang.combining.inference import TrainedEnsembles, stack_streams
 from boomerang.combining.pools import Member
 from boomerang.features.calendar import Table
+from boomerang.features.prepared import Source
 
 COLUMNS = ("datetime", "returned", "number")
 
@@ -40,6 +41,11 @@ class Prediction:
 
 class Predictor(TrainedEnsembles):
     """Trained ensembles, loaded once, ready to predict; parameters and errors are those of `TrainedEnsembles`."""
+
+    @property
+    def source(self) -> Source:
+        """What they learned from: the name of the file (`file`), its parts (`parts`), `n_purchases` and `span`."""
+        return self.metadata.source
 
     def predict_proba(
         self,

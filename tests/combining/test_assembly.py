@@ -6,6 +6,7 @@ from boomerang.base.ensembles import ENSEMBLES, SCALED_FEATURES
 from boomerang.base.settings import Reading
 from boomerang.combining.assembly import Combinations, TrainedEnsemble, assemble_metadata
 from boomerang.combining.metadata import Figures, LengthsFile, MemberFigures, TrainingFile
+from boomerang.features.prepared import PartFigures, Split, SummaryFile
 from boomerang.features.scaler import Scaler
 
 TARGETS = np.array([0, 1, 0])
@@ -49,9 +50,15 @@ def assemble(ensembles):
         data_min=[0.0] * len(SCALED_FEATURES),
         data_max=[1.0] * len(SCALED_FEATURES),
     )
-    reading = Reading(datetime_format=None, timezone=None)
+    figures = PartFigures(rows=3, base_rate=0.25, first="2024-01-01T09:00:00", last="2024-01-02T09:00:00")
+    summary = SummaryFile(
+        file="purchases.csv",
+        reading=Reading(datetime_format=None, timezone=None),
+        split=Split(val_split=0.2, test_split=0.1),
+        parts={"val": figures, "train": figures},
+    )
     validation = {"next": {"time": Figures(log_loss=0.5, roc_auc=None)}}
-    return assemble_metadata(ensembles, combinations, lengths, scaling, reading, validation)
+    return assemble_metadata(ensembles, combinations, lengths, scaling, summary, validation)
 
 
 def test_members_keep_the_order_of_their_lengths():
@@ -62,6 +69,12 @@ def test_members_keep_the_order_of_their_lengths():
     assert metadata.combination.weights == {"time": [0.25, 0.25], "simple": [0.25, 0.25]}
     assert metadata.combination.centre == -1.098612
     assert metadata.dropped_seq_lengths == {"9": "too long"}
+
+
+def test_what_was_learned_from_is_told_in_the_order_of_time():
+    source = assemble(trained()).source
+    assert (source.file, list(source.parts), source.n_purchases) == ("purchases.csv", ["train", "val"], 6)
+    assert source.span == ("2024-01-01T09:00:00", "2024-01-02T09:00:00")
 
 
 def test_precisions_that_differ_are_called_mixed():

@@ -118,7 +118,9 @@ def test_members_without_enough_history_are_named(trained, capsys):
 
 
 def test_describe_lists_members_without_predicting(trained, capsys):
+    learned = "learned from purchases.csv, 200 purchases:\n  train 2024-01-01 to 2024-02-10, 140 purchases, "
     out = run(capsys, "--describe", "--artifacts_dir", trained).out
+    assert out.startswith(learned)
     assert str(trained / "time" / "model_seq2.pth") in out
     found = json.loads(run(capsys, "--describe", "--json", "--artifacts_dir", trained).out)
     assert found == json.loads((trained / "models_meta.json").read_text())
@@ -260,3 +262,41 @@ def test_scores_go_to_stdout_as_to_a_file(trained, capfdbinary, tmp_path):
         ["--csv", str(path), "--artifacts_dir", str(trained), "--ensemble", "simple", "--output", str(tmp_path / "o")]
     )
     assert (tmp_path / "o").read_bytes() == printed
+
+
+@pytest.fixture
+def standing_beside(trained, tmp_path, monkeypatch):
+    """A folder whose `artifacts` are those of `trained`, which predict where no other are named."""
+    (tmp_path / "artifacts").symlink_to(trained)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("task", ["--history_csv", "--csv"])
+def test_a_model_that_nobody_named_says_what_it_learned_from(standing_beside, capsys, task):
+    mine = write_purchases(standing_beside / "mine.csv", 60)
+    found = run(capsys, task, mine)
+    assert found.err == (
+        "note: the model in artifacts answers, which learned from purchases.csv, 200 purchases from 2024-01-01 to "
+        "2024-02-28; --artifacts_dir names another\n"
+    )
+    assert "note" not in found.out
+    assert run(capsys, task, mine, "--artifacts_dir", "artifacts").err == ""
+    assert run(capsys, task, mine.rename(standing_beside / "purchases.csv")).err == ""
+
+
+def test_labels_alone_are_told_which_model_answers_unless_it_is_named(standing_beside, capsys):
+    assert "learned from purchases.csv" in run(capsys, "--history", "yes,no,no").err
+    assert run(capsys, "--history", "yes,no,no", "--artifacts_dir", "artifacts").err == ""
+
+
+@pytest.mark.parametrize("task", ["--history_csv", "--csv"])
+def test_a_history_of_another_time_is_warned_of_also_where_the_model_is_named(trained, capsys, tmp_path, task):
+    path = write_purchases(tmp_path / "purchases.csv", 60)
+    path.write_text(path.read_text().replace("2024-", "2021-"))
+    found = run(capsys, task, path, "--artifacts_dir", trained)
+    assert found.err.startswith(
+        f"warning: {path} does not look like the shop that the model in {trained} learned from "
+    )
+    assert "it ends on 2021-01-18, before the first of them; --artifacts_dir names another model" in found.err
+    assert found.err.count("\n") == 1

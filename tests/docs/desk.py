@@ -105,7 +105,9 @@ class Desk:
         shutil.rmtree(self.folder / folder)
         shutil.copytree(self.committed, self.folder / folder, ignore=shutil.ignore_patterns("sequences"))
         path = self.folder / folder / "models_meta.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"reading": metadata["reading"]}))
+        content = json.loads(path.read_text()) | {"reading": metadata["reading"]}
+        content["source"]["file"] = metadata["source"]["file"]
+        path.write_text(json.dumps(content))
         self.exact.add(folder)
         return *call(predict.main, ["--describe", "--artifacts_dir", folder]), "exact"
 

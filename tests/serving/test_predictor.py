@@ -191,6 +191,13 @@ def test_labels_alone_are_for_the_simple_ensemble(predictor):
         predictor.predict_proba([1])
 
 
+def test_the_predictor_says_what_it_learned_from(predictor):
+    source = predictor.source
+    assert (source.file, source.n_purchases) == ("purchases.csv", 200)
+    assert source.span == ("2024-01-01T09:00:00", "2024-02-28T10:00:00")
+    assert {part: figures.rows for part, figures in source.parts.items()} == {"train": 140, "val": 40, "test": 20}
+
+
 def test_describe_names_every_member(trained):
     text = describe(read_metadata(trained), trained)
     for name in ("time/model_seq2.pth", "time/model_seq4.pth", "simple/model_simple_seq2.pth", "models_meta.json"):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,20 @@ def test_summary_tells_rows_rate_and_span_of_each_part(params, tmp_path, capsys)
     assert summary["parts"]["train"]["first"] == "2024-01-01T09:00:00"
     assert [summary["parts"][part]["rows"] for part in ("train", "val", "test")] == [140, 40, 20]
     assert "byte order mark removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Einkäufe 2024.csv", "Einkäufe 2024.csv"),
+        ("a\n\x1b[31m.csv", r"a\n\x1b[31m.csv"),
+        ("\u202egnp.csv", r"\u202egnp.csv"),
+        (os.fsdecode(b"caf\xe9.csv"), r"caf\udce9.csv"),
+    ],
+)
+def test_the_summary_names_the_file_without_folders_or_what_steers_a_terminal(params, tmp_path, name, expected):
+    run(params, write_purchases(tmp_path / name), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["file"] == expected
 
 
 def test_training_rows_of_one_label_are_refused(params, tmp_path):
