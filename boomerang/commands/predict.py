@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boomerang import __version__
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, ensembles_answering
+from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_answering
 from boomerang.base.errors import SettingsError, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.paths import ARTIFACTS
@@ -31,32 +31,40 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
         prog=prog, description="Predict whether a purchase will come back.", allow_abbrev=False
     )
     task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--history", metavar="yes,no,...", help="past labels, latest last: the simple ensemble predicts")
+    task.add_argument(
+        "--history", metavar="yes,no,...", help="past labels alone, latest last: predicts the one after them"
+    )
     task.add_argument(
         "--history_csv",
         type=Path,
         metavar="FILE",
-        help="past purchases, a CSV like the one trained on: the time ensemble predicts",
+        help="past purchases, a CSV like the one trained on: predicts whether the one after them comes back",
     )
     task.add_argument("--csv", type=Path, metavar="FILE", help="score each purchase of a CSV from those before it")
     task.add_argument("--describe", action="store_true", help="list the trained members and their validation figures")
     parser.add_argument(
         "--next_datetime",
         metavar="DATETIME",
-        help="when the purchase was made that follows those of --history_csv: the context ensemble predicts",
+        help="predicts another purchase instead: one that has just been made, after those of --history_csv. This is "
+        "when, written as in the file",
     )
-    parser.add_argument("--next_number", metavar="NUMBER", help="the number of that purchase")
+    parser.add_argument("--next_number", metavar="NUMBER", help="and this is the number of the purchase just made")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the scores of --csv go (default: stdout)")
     parser.add_argument(
         "--ensemble",
         choices=(*ENSEMBLES, COMBINATION, "all"),
-        help="what predicts; combination: time and simple together (default: for --history simple, for --history_csv "
-        "time, with a purchase just made context, for --csv all)",
+        help="what predicts; combination: time and simple together (default: for --history_csv combination, which the "
+        "report judges, with a purchase just made context, for --history simple, for --csv all)",
     )
-    parser.add_argument("--threshold", type=float, metavar="P", help="also decide: act from this probability on")
+    parser.add_argument("--threshold", type=float, metavar="P", help="also decide: act from this probability of yes on")
     parser.add_argument("--cost_missed", type=float, metavar="COST", help="of a return that was not acted on, and")
     parser.add_argument("--cost_needless", type=float, metavar="COST", help="of acting for nothing: sets the threshold")
-    parser.add_argument("--next", choices=("yes", "no"), default="yes", help="whose probability (default: yes)")
+    parser.add_argument(
+        "--next",
+        choices=("yes", "no"),
+        default="yes",
+        help="whose probability is shown: that it comes back, or that it stays (default: yes)",
+    )
     parser.add_argument(
         "--weights",
         metavar="W,W,...",
@@ -112,9 +120,9 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
     elif flags.history is not None:
         default, able = "simple", ["simple"]
     elif is_made:
-        default, able = "context", ["context"]
+        default, able = ANSWERS["made"], ensembles_answering("made")
     else:
-        default, able = "time", asked
+        default, able = ANSWERS["next"], asked
     name = flags.ensemble or default
     if name != "all" and name not in able:
         raise SettingsError(

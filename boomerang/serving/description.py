@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, QUESTIONS
+from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, QUESTIONS
 from boomerang.base.paths import METADATA_FILE
 from boomerang.combining.metadata import Metadata
 
@@ -81,7 +81,9 @@ def format_prediction(
     if threshold is not None:
         acts = prediction["probability"] >= threshold
         place = "at or above" if acts else "below"
-        lines.append(f"  {'act' if acts else 'let be'}: a return is {place} the threshold {threshold:.3f}")
+        judged = ANSWERS[ENSEMBLES[name].question] if name in ENSEMBLES else name
+        by = what if name == judged else f"{what}; the report measures costs by {judged}"
+        lines.append(f"  {'act' if acts else 'let be'}: a return is {place} the threshold {threshold:.3f} ({by})")
     for member in shown["members"]:
         bar = "#" * round(BAR_WIDTH * member["probability"])
         of = f"{member['ensemble']:<8}" if name == COMBINATION else ""

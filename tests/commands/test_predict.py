@@ -33,7 +33,7 @@ def test_labels_on_the_command_line_go_to_the_simple_ensemble(trained, capsys):
     assert all("weight 0.500" in line and "|#" in line for line in out[1:])
 
 
-def test_a_csv_goes_to_the_time_ensemble_and_is_scaled_as_in_training(trained, capsys, tmp_path):
+def test_a_csv_goes_to_what_the_report_judges_and_is_scaled_as_in_training(trained, capsys, tmp_path):
     # Only the last purchases count: were the scaler fitted on this file, leaving rows out would move the figures.
     whole = write_purchases(tmp_path / "whole.csv", 60)
     lines = whole.read_text().splitlines(keepends=True)
@@ -44,7 +44,7 @@ def test_a_csv_goes_to_the_time_ensemble_and_is_scaled_as_in_training(trained, c
         for path in (whole, tail)
     ]
     assert found[0] == found[1]
-    assert found[0]["ensemble"] == "time"
+    assert found[0]["ensemble"] == "combination"
 
 
 MADE = ["--next_datetime", "2024-02-01 09:00", "--next_number", "5"]
@@ -210,7 +210,7 @@ def test_a_csv_is_read_as_the_training_read_it(copied, capsys, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("datetime,returned,number\n" + "31.12.2024,no,1\n" * 4)
     found = json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", copied, "--json").out)
-    assert len(found["members"]) == 2
+    assert len(found["members"]) == 4
 
 
 def help_into(stdout):
@@ -242,8 +242,27 @@ def test_all_that_can_predict_do_and_decide(trained, capsys, tmp_path):
     assert len(found[2]["members"]) == 4
     out = run(capsys, *common, "--ensemble", "combination", "--cost_missed", "0", "--cost_needless", "1").out
     assert "combination, 60 past purchases" in out
-    assert "let be: a return is below the threshold 1.000" in out
+    assert "let be: a return is below the threshold 1.000 (combination)" in out
     assert "time    L=2" in out
+
+
+def test_a_decision_names_the_model_that_it_is_by(trained, capsys, tmp_path):
+    common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained]
+    costs = ["--cost_missed", "0.001", "--cost_needless", "1"]
+    decided = "let be: a return is below the threshold 0.999 "
+    assert f"{decided}(combination)" in run(capsys, *common, *costs).out
+    assert f"{decided}(context ensemble)" in run(capsys, *common, *MADE, *costs).out
+    out = run(capsys, *common, *costs, "--ensemble", "all").out
+    for name in ("time", "simple"):
+        assert f"{decided}({name} ensemble; the report measures costs by combination)" in out
+
+
+def test_what_predicts_by_default_is_what_the_verdicts_are_about(trained, capsys, tmp_path):
+    common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained, "--json"]
+    evaluation = json.loads((trained / "evaluation" / "evaluation.json").read_text())
+    for question, flags in (("next", []), ("made", MADE)):
+        found = json.loads(run(capsys, *common, *flags).out)
+        assert found["ensemble"] == evaluation["questions"][question]["judged"]
 
 
 def test_a_link_to_the_output_stays_one(trained, capsys, tmp_path):

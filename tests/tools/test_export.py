@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.features.inputs import stack_features
@@ -36,6 +37,19 @@ def test_real_purchases_give_the_scores_of_torch(trained, exported, name):
     np.testing.assert_allclose(probability[: len(expected)], expected, atol=1e-6, rtol=0)
     of_torch = [row for member, row in predictor.member_logits(table, 4, len(table)).items() if member[0] == name]
     np.testing.assert_allclose(logits[: len(expected)].T, of_torch, atol=1e-6, rtol=0)
+
+
+def test_the_combination_follows_from_two_files_and_the_metadata_as_the_page_says(trained, exported):
+    predictor = Predictor.load(trained)
+    table = pd.read_parquet(trained / "prepared" / "purchases.parquet")
+    combination, centre = predictor.metadata.combination, predictor.metadata.combination.centre
+    mean = 0.0
+    for name, weights in combination.weights.items():
+        window = stack_features(table, ENSEMBLES[name].features)[None, -5:-1]
+        (logits,) = onnxruntime.InferenceSession(exported / f"{name}.onnx").run(["logits"], {"inputs": window})
+        mean += float(logits[0] @ weights)
+    found = expit(centre + (mean - centre) / combination.temperature)
+    assert found == pytest.approx(predictor.score(table)["combination"].iloc[-1], abs=1e-6)
 
 
 def test_one_window_gives_what_it_gives_among_many(exported):
