@@ -9,7 +9,6 @@ if __name__ == "__main__":
     at_start()
 
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.sources import unchanged
+from boomerang.base.wording import counted, tell
 from boomerang.features.prepared import printable_name
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import split_parts
@@ -50,15 +50,14 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     """
     purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
     for line in purchases.notes:
-        print(f"{data_path}: {line}", file=sys.stderr)
+        tell(f"{data_path}: {line}")
     table = purchases.table
     table["part"] = split_parts(len(table), config.val_split, config.test_split)
     train_table = table[table["part"] == "train"]
     if train_table["returned"].nunique() < 2:
         label = "yes" if train_table["returned"].iloc[0] else "no"
-        raise DataError(
-            f"{data_path}: the {len(train_table)} training purchases must hold both labels (found only {label})"
-        )
+        n_train = counted(len(train_table), "training purchase")
+        raise DataError(f"{data_path}: the {n_train} must hold both labels (found only {label})")
     scaler = Scaler.fit(train_table, config.number_transform)
     buffer = io.BytesIO()
     scaler.extend(table).to_parquet(buffer, index=False)

@@ -8,7 +8,6 @@ if __name__ == "__main__":
     die_with_parent()
     at_start()
 
-import sys
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, windows_file
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
+from boomerang.base.wording import tell
 from boomerang.features.inputs import stack_features
 from boomerang.features.prepared import SummaryFile, read_prepared
 from boomerang.features.split import fewest_rows
@@ -56,7 +56,7 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         mode, requested = "fixed", config.seq_lengths
     lengths, dropped = usable_lengths(requested, n_rows["train"], config.max_seq_cap)
     for length, reason in dropped.items():
-        print(f"sequence length {length} dropped: {reason}", file=sys.stderr)
+        tell(f"sequence length {length} dropped: {reason}")
     if not lengths:
         reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
         split = read_json(prepared_dir / "summary.json", SummaryFile).split

@@ -11,7 +11,6 @@ if __name__ == "__main__":
 import argparse
 import io
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, ROOT, windows_file
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import check_inside
+from boomerang.base.wording import counted, tell
 from boomerang.model import tensors
 from boomerang.model.devices import choose_device
 from boomerang.model.windows import read_windows
@@ -61,7 +61,7 @@ def train(configs: dict[str, settings.TrainSettings], windows_dir: Path, out_dir
         If a loss is not finite, or a training process is killed.
     """
     if any(config.use_gpu and choose_device(True).type == "cpu" for config in configs.values()):
-        print("use_gpu: no CUDA device found, training on the CPU", file=sys.stderr)
+        tell("use_gpu: no CUDA device found, training on the CPU")
     tasks = {
         name: EnsembleTask(_find_windows(windows_dir / name, ENSEMBLES[name]), config)
         for name, config in configs.items()
@@ -103,8 +103,8 @@ def _find_windows(folder: Path, spec: EnsembleSpec) -> dict[int, Path]:
         length, shape = windows.seq_length, tuple(windows.inputs.shape[1:])
         if path.name != windows_file(length) or shape != (spec.n_steps(length), len(spec.features)):
             raise ArtifactError(
-                f"{path} must be named by its L and hold windows of {spec.n_steps(length)} purchases with "
-                f"{len(spec.features)} features (found L={length} and shape {shape})"
+                f"{path} must be named by its L and hold windows of {counted(spec.n_steps(length), 'purchase')} with "
+                f"{counted(len(spec.features), 'feature')} (found L={length} and shape {shape})"
             )
         found[length] = path
     if not found:

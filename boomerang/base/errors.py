@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from boomerang.base.wording import reword
+
 
 class BoomerangError(ValueError):
     """An error whose message alone tells a person what to change."""
@@ -77,7 +79,7 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
             # Whoever reads the results has seen enough.
             sys.exit(1)
         if isinstance(error, BoomerangError | OSError):
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {reword(str(error))}", file=sys.stderr)
         else:
             # Not foreseen: the kind of error is all that a person can look up.
             print(f"error: {type(error).__name__}: {error} (--debug or BOOMERANG_DEBUG=1 shows where)", file=sys.stderr)

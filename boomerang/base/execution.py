@@ -1,7 +1,6 @@
 """How the work is carried out: none of it changes a byte of the result, so none of it is a DVC param."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from boomerang.base.checks import Section, describe_faults, int_between
 from boomerang.base.errors import SettingsError
 from boomerang.base.paths import ROOT, store_dir
+from boomerang.base.wording import tell
 
 
 class Execution(Section):
@@ -71,7 +71,14 @@ class Execution(Section):
         try:
             execution = cls.model_validate(found, strict=False)
         except ValidationError as error:
-            raise SettingsError("\n".join(describe_faults(error, "execution"))) from None
+            lines = [_call_by_variable(line, given) for line in describe_faults(error, "execution")]
+            raise SettingsError("\n".join(lines)) from None
         if "prefetch_factor" in found and execution.num_workers == 0:
-            print("warning: prefetch_factor does nothing without num_workers", file=sys.stderr)
+            tell("warning: prefetch_factor does nothing without num_workers")
         return execution
+
+
+def _call_by_variable(line: str, given: dict[str, Any]) -> str:
+    """A fault of a field, which is called by its variable where it was not given."""
+    field, _, rest = line.removeprefix("execution: ").partition(":")
+    return line if given.get(field) is not None else f"BOOMERANG_{field.upper()}:{rest}"

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 
+from boomerang.base.wording import counted
+
 # With fewer validation purchases equal weights are better than fitted ones.
 FEWEST_ROWS = 3_000
 # The prior of each weight is normal around 1/m for m members; this is its standard deviation in units of 1/m.
@@ -95,7 +97,9 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray, base_logit: float =
     n_members, n_purchases = logits.shape
     equal = [1 / n_members] * n_members
     if n_purchases < FEWEST_ROWS:
-        return Combination(equal, 1.0, f"equal ({n_purchases} validation purchases, fewer than {FEWEST_ROWS})")
+        return Combination(
+            equal, 1.0, f"equal ({counted(n_purchases, 'validation purchase')}, fewer than {FEWEST_ROWS})"
+        )
     if len(np.unique(targets)) < 2:
         return Combination(equal, 1.0, "equal (the validation purchases all have the same label)")
     weights = _fit_weights(logits, targets)

@@ -8,6 +8,17 @@ from boomerang.base.errors import SettingsError
 THRESHOLD_STEPS = 1000
 
 
+def show_threshold(threshold: float) -> str:
+    """The threshold in thousandths, or in full where it is finer: `0.111`, `0.0004`."""
+    return f"{threshold:.3f}" if round(threshold, 3) == threshold else f"{threshold:g}"
+
+
+def describe_threshold(threshold: float) -> str:
+    """What deciding by the threshold comes to where no probability matters; nothing for any other threshold."""
+    # A model says 1 of a purchase only where float64 cannot tell its probability from 1.
+    return {0.0: "acts on every purchase", 1.0: "acts on no purchase"}.get(threshold, "")
+
+
 def cost_threshold(cost_missed: float, cost_needless: float) -> float:
     """The probability from which acting is cheaper than not: ``cost_needless / (cost_missed + cost_needless)``.
 

@@ -13,7 +13,8 @@ from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_
 from boomerang.base.errors import SettingsError, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.paths import ARTIFACTS
-from boomerang.combining.decisions import cost_threshold
+from boomerang.base.wording import calling_settings, tell
+from boomerang.combining.decisions import cost_threshold, describe_threshold, show_threshold
 
 if TYPE_CHECKING:
     from boomerang.combining.metadata import Metadata
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 # Flags that say what to predict, and by default are not given.
 PREDICTING = ("next_datetime", "next_number", "ensemble", "threshold", "cost_missed", "cost_needless", "weights")
+
+# What a person calls these here: flags, or what only the training can change.
+NAMES = {name: f"--{name}" for name in PREDICTING} | {
+    name: f"the training's {name}"
+    for name in (
+        *("datetime_format", "timezone", "number_transform", "on_bad_rows"),
+        *("val_split", "test_split", "seq_lengths", "max_seq_cap"),
+    )
+}
 
 
 def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
@@ -147,7 +157,8 @@ def choose_threshold(flags: argparse.Namespace) -> float | None:
     if costs == [None, None]:
         if threshold is not None and not 0 <= threshold <= 1:
             raise SettingsError(f"--threshold must be a probability from 0 to 1 (found {threshold})")
-        return threshold
+        # Without the sign of -0.
+        return None if threshold is None else abs(threshold)
     if None in costs or flags.threshold is not None:
         raise SettingsError("--cost_missed and --cost_needless must be given together, and without --threshold")
     return cost_threshold(*costs)
@@ -157,6 +168,8 @@ def predict(flags: argparse.Namespace) -> None:
     """Print, or write, what the flags ask for."""
     names = choose_names(flags)
     threshold = choose_threshold(flags)
+    if threshold is not None and (meaning := describe_threshold(threshold)) and (flags.json or flags.csv is not None):
+        tell(f"note: the threshold {show_threshold(threshold)} {meaning}")
     # Imported here because torch takes a second to import.
     import torch
 
@@ -174,7 +187,7 @@ def predict(flags: argparse.Namespace) -> None:
         return
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
-        print("use_gpu: no CUDA device found, predicting on the CPU", file=sys.stderr)
+        tell("--use_gpu: no CUDA device found, predicting on the CPU")
     if flags.csv is not None:
         score_csv(flags, Predictor(metadata, artifacts_dir, names, device), names, threshold)
         return
@@ -201,7 +214,7 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
     reading = metadata.reading.model_dump()
     purchases = read_purchases(flags.history_csv, **reading)
     for note in purchases.notes:
-        print(f"{flags.history_csv}: {note}", file=sys.stderr)
+        tell(f"{flags.history_csv}: {note}")
     tell_model(flags, metadata, flags.history_csv, purchases)
     table, n_history = purchases.table, len(purchases.table)
     if flags.next_datetime is not None:
@@ -232,16 +245,14 @@ def tell_model(
     source, folder = metadata.source, flags.artifacts_dir or ARTIFACTS
     mismatch = purchases and find_mismatch(source, purchases.table["datetime"])
     if mismatch:
-        print(
+        tell(
             f"warning: {path} does not look like the shop that the model in {folder} learned from "
-            f"({describe_source(source)}): {mismatch}; --artifacts_dir names another model",
-            file=sys.stderr,
+            f"({describe_source(source)}): {mismatch}; --artifacts_dir names another model"
         )
     elif flags.artifacts_dir is None and (path is None or printable_name(path) != source.file):
-        print(
+        tell(
             f"note: the model in {folder} answers, which learned from {describe_source(source)}; --artifacts_dir names "
-            f"another",
-            file=sys.stderr,
+            f"another"
         )
 
 
@@ -261,7 +272,7 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
         raise SettingsError(f"--output must not be the file that is read (found {flags.output})")
     purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
     for note in purchases.notes:
-        print(f"{flags.csv}: {note}", file=sys.stderr)
+        tell(f"{flags.csv}: {note}")
     tell_model(flags, predictor.metadata, flags.csv, purchases)
     encode = to_json if flags.json else to_csv
     tables = score_rows(predictor, purchases, names, threshold)
@@ -275,5 +286,5 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
 
 def main(arguments: list[str], prog: str = "predict.py") -> None:
     """Read the flags and predict."""
-    with exit_on_error("--debug" in arguments):
+    with calling_settings(NAMES), exit_on_error("--debug" in arguments):
         predict(build_parser(prog).parse_args(arguments))

@@ -29,6 +29,7 @@ from boomerang.base.paths import (
 )
 from boomerang.base.processes import die_with_parent
 from boomerang.base.sources import check_sources, loaded_sources
+from boomerang.base.wording import calling_settings
 from boomerang.base.yaml_file import read_yaml
 
 # Flag, section of params.yaml, type or choices, help. Ranges are checked with those of params.yaml.
@@ -63,6 +64,12 @@ EXECUTION_FLAGS = (
     ("prefetch_factor", "batches each loading process fetches ahead"),
     ("jobs", "members trained side by side"),
 )
+
+# What a person calls a setting here.
+FLAG_NAMES = {
+    name: f"--{name}"
+    for name in (*(name for name, *_ in SETTING_FLAGS), "seq_lengths", "use_gpu", *Execution.model_fields)
+}
 
 
 def _plain(kind: type) -> Callable[[str], Any]:
@@ -205,7 +212,7 @@ def _check_is_ours(folder: Path) -> None:
 
 def main(arguments: list[str], prog: str = "train.py") -> None:
     """Read the flags and train."""
-    with exit_on_error("--debug" in arguments):
+    with calling_settings(FLAG_NAMES), exit_on_error("--debug" in arguments):
         params, faults = read_yaml(PARAMS_FILE)
         settings.validate_settings(params, "params.yaml", faults)
         flags = build_parser(params, prog).parse_args(normalise_flags(arguments))

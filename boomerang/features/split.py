@@ -6,6 +6,7 @@ import numpy as np
 
 from boomerang.base.ensembles import PARTS
 from boomerang.base.errors import DataError
+from boomerang.base.wording import counted
 
 
 def count_parts(n_rows: int, val_split: float, test_split: float) -> tuple[int, int, int]:
@@ -60,7 +61,6 @@ def split_parts(n_rows: int, val_split: float, test_split: float) -> np.ndarray:
     if not have_rows(counts, 1, test_split):
         found = ", ".join(f"{part} {count}" for part, count in zip(PARTS, counts, strict=True))
         needed = fewest_rows(1, val_split, test_split) or "far more"
-        raise DataError(
-            f"{n_rows} purchases are too few: every part needs at least one, so {needed} are needed (found {found})"
-        )
+        given = f"{counted(n_rows, 'purchase')} {'is' if n_rows == 1 else 'are'}"
+        raise DataError(f"{given} too few: every part needs at least one, so {needed} are needed (found {found})")
     return np.repeat(PARTS, counts)

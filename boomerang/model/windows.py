@@ -33,7 +33,8 @@ def usable_lengths(requested: list[int], n_train_rows: int, max_seq_cap: int) ->
         if length > max_seq_cap:
             dropped[length] = f"above max_seq_cap {max_seq_cap}"
         elif length >= n_train_rows:
-            dropped[length] = f"needs at least {length + 1} training purchases, there are {n_train_rows}"
+            there_are = f"there {'is' if n_train_rows == 1 else 'are'} {n_train_rows}"
+            dropped[length] = f"needs at least {length + 1} training purchases, {there_are}"
     return sorted(set(requested) - set(dropped)), dropped
 
 

@@ -74,6 +74,16 @@ def parse_datetimes(
     return parsed, "datetime must be an ISO 8601 date like 2024-03-31 18:05:00"
 
 
+def write_datetime(moment: pd.Timestamp, datetime_format: str | None, timezone: str | None) -> str:
+    """A local time as a file of this form writes it; the pattern may leave out what is finer than a minute."""
+    if datetime_format is None:
+        return str(moment)
+    if timezone is not None and "z" in re.findall("%(.)", datetime_format):
+        # An hour that a clock change repeats is taken for its first time; one that it skips is never a local time.
+        moment = moment.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
+    return moment.strftime(datetime_format)
+
+
 def _parse_format(text: pd.Series, notes: list[str], datetime_format: str, timezone: str | None) -> pd.Series:
     """Naive local times, NaT where the text is not of the form."""
     directives = re.findall("%(.)", datetime_format)

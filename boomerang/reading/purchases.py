@@ -13,7 +13,7 @@ import pandas as pd
 
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.reading.csv_cells import Cells, read_cells
-from boomerang.reading.datetimes import parse_datetimes
+from boomerang.reading.datetimes import parse_datetimes, write_datetime
 from boomerang.reading.faults import BAD_DATE, Fault, Faults
 
 YES = ("yes", "y", "true", "t", "1")
@@ -164,7 +164,8 @@ def append_purchase(
     made = parse_datetimes("next_datetime", text, [], datetime_format, timezone)[0].iloc[0]
     last = table["datetime"].iloc[-1]
     if pd.isna(made) or made < last:
-        expected = f"a datetime as in the training, {last} (the last purchase) or later"
+        written = write_datetime(last, datetime_format, timezone)
+        expected = f"a datetime as in the training, {written} (the last purchase) or later"
         raise SettingsError(f"next_datetime must be {expected} (found {next_datetime!r})")
     faults = Faults()
     numbers = _parse_numbers(pd.Series([next_number.strip()]), faults)

@@ -12,6 +12,7 @@ for (const form of document.querySelectorAll("form.costs")) {
     form.querySelector(".advice").classList.toggle("invalid", !usable);
     if (!usable) {
       for (const output of form.querySelectorAll("output")) output.value = "?";
+      show("meaning", "");
       return;
     }
     const largest = Math.max(missed, needless);
@@ -22,6 +23,7 @@ for (const form of document.querySelectorAll("form.costs")) {
     const misses = counts.n_returned - hits;
     const perThousand = (nMissed, nNeedless) => money((1000 * (nMissed * missed + nNeedless * needless)) / total);
     show("threshold", (step / steps).toFixed(3));
+    show("meaning", step === 0 ? ", which is on every purchase" : step === steps ? ", which is on none" : "");
     show("cost", perThousand(misses, alarms));
     show("never", perThousand(counts.n_returned, 0));
     show("always", perThousand(0, counts.n_kept));

@@ -6,6 +6,8 @@ from typing import Any
 
 from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, QUESTIONS
 from boomerang.base.paths import METADATA_FILE
+from boomerang.base.wording import counted
+from boomerang.combining.decisions import describe_threshold, show_threshold
 from boomerang.combining.metadata import Metadata
 
 BAR_WIDTH = 30
@@ -14,10 +16,11 @@ BAR_WIDTH = 30
 def describe(metadata: Metadata, artifacts_dir: Path) -> str:
     """What was learned from, every member with its best epoch and validation figures, and where the results lie."""
     source = metadata.source
-    lines = [f"learned from {source.file}, {source.n_purchases} purchases:"]
+    lines = [f"learned from {source.file}, {counted(source.n_purchases, 'purchase')}:"]
     for name, part in source.parts.items():
         lines.append(
-            f"  {name:<5} {part.first[:10]} to {part.last[:10]}, {part.rows} purchases, {part.base_rate:.1%} came back"
+            f"  {name:<5} {part.first[:10]} to {part.last[:10]}, {counted(part.rows, 'purchase')}, "
+            f"{part.base_rate:.1%} came back"
         )
     lines += [f"{'ensemble':<9} {'L':>4} {'best epoch':>10} {'val loss':>9} {'val accuracy':>13}  file"]
     for name, spec in ENSEMBLES.items():
@@ -77,13 +80,9 @@ def format_prediction(
     """
     shown = _about(prediction, label)
     what = name if name == COMBINATION else f"{name} ensemble"
-    lines = [f"returned={label}: {shown['probability']:.4f}   ({what}, {n_history} past purchases)"]
+    lines = [f"returned={label}: {shown['probability']:.4f}   ({what}, {counted(n_history, 'past purchase')})"]
     if threshold is not None:
-        acts = prediction["probability"] >= threshold
-        place = "at or above" if acts else "below"
-        judged = ANSWERS[ENSEMBLES[name].question] if name in ENSEMBLES else name
-        by = what if name == judged else f"{what}; the report measures costs by {judged}"
-        lines.append(f"  {'act' if acts else 'let be'}: a return is {place} the threshold {threshold:.3f} ({by})")
+        lines.append(f"  {_describe_decision(name, what, prediction['probability'], threshold)}")
     for member in shown["members"]:
         bar = "#" * round(BAR_WIDTH * member["probability"])
         of = f"{member['ensemble']:<8}" if name == COMBINATION else ""
@@ -93,3 +92,14 @@ def format_prediction(
         lengths = ", ".join(map(str, prediction["left_out"]))
         lines.append(f"  left out, the history is too short for them: L = {lengths}")
     return "\n".join(lines)
+
+
+def _describe_decision(name: str, what: str, probability: float, threshold: float) -> str:
+    """What to do, by which model, and what the threshold comes to where it decides alike for all purchases."""
+    acts = probability >= threshold
+    place = f"{'at or above' if acts else 'below'} the threshold {show_threshold(threshold)}"
+    judged = ANSWERS[ENSEMBLES[name].question] if name in ENSEMBLES else name
+    by = what if name == judged else f"{what}; the report measures costs by {judged}"
+    meaning = describe_threshold(threshold)
+    alike = f"; this threshold {meaning}" if meaning else ""
+    return f"{'act' if acts else 'let be'}: a return is {place} ({by}){alike}"

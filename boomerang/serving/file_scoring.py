@@ -10,6 +10,7 @@ import pandas as pd
 
 from boomerang.combining.inference import TrainedEnsembles
 from boomerang.reading.purchases import MAX_EXACT, NUMBER, Purchases
+from boomerang.serving.provenance import tell_parts
 
 # Rows that are scored and written at a time. No figure depends on it.
 CHUNK = 8192
@@ -41,12 +42,13 @@ def score_rows(
     Yields
     ------
     DataFrame
-        `row` (in the file), `datetime`, `returned`, `number`, then the probabilities and decisions, which are empty
-        where the past is shorter than any member needs, then the other columns of the file, each as `input_<column>`
-        where its name is taken.
+        `row` (in the file), `datetime`, `returned`, `number`, `part` (as `tell_parts` has it), then the probabilities
+        and decisions, which are empty where the past is shorter than any member needs, then the other columns of the
+        file, each as `input_<column>` where its name is taken.
     """
     table = ensembles.metadata.scaling.extend(purchases.table)
     labels = np.array(["no", "yes"])
+    parts = tell_parts(ensembles.metadata.source, purchases.table["datetime"])
     for first in range(0, len(table), chunk):
         end = min(first + chunk, len(table))
         rows = table.iloc[first:end]
@@ -57,6 +59,7 @@ def score_rows(
                 "returned": labels[rows["returned"]],
                 # As objects: in a column of floats, whole numbers would get back their `.0`.
                 "number": pd.Series(list(map(_shorten, rows["number"].tolist())), dtype=object),
+                "part": parts[first:end],
             }
         )
         probabilities = ensembles.score(table, first, end)

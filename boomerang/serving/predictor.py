@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from boomerang.base.ensembles import COMBINATION, ENSEMBLES, SCALED_FEATURES
 from boomerang.base.errors import DataError, SettingsError
+from boomerang.base.wording import counted
 from boomerang.combining.calibration import combine
 from boomerang.combining.inference import TrainedEnsembles, stack_streams
 from boomerang.combining.pools import Member
@@ -115,7 +116,7 @@ class Predictor(TrainedEnsembles):
         n_past = len(table["returned"]) - (name == "context")
         fits = pool.lengths <= n_past
         if n_past < pool.shortest:
-            raise DataError(f"history must hold at least {pool.shortest} purchases (found {n_past})")
+            raise DataError(f"history must hold at least {counted(pool.shortest, 'purchase')} (found {n_past})")
         shares = pool.shares(fits)
         fitting = [member for member, does in zip(pool.members, fits, strict=True) if does]
         recent = {

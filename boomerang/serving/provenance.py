@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from boomerang.base.wording import counted
 from boomerang.features.prepared import Source
 
 # The next export of a shop overlaps the one before, or begins where that ended.
@@ -14,7 +15,7 @@ LARGEST_RATIO, FEWEST_APART = 2, 10
 def describe_source(source: Source) -> str:
     """File, number of purchases and days of a training, in a few words."""
     first, last = source.span
-    return f"{source.file}, {source.n_purchases} purchases from {first[:10]} to {last[:10]}"
+    return f"{source.file}, {counted(source.n_purchases, 'purchase')} from {first[:10]} to {last[:10]}"
 
 
 def find_mismatch(source: Source, datetimes: pd.Series) -> str | None:
@@ -35,15 +36,14 @@ def find_mismatch(source: Source, datetimes: pd.Series) -> str | None:
     if ends < first:
         return f"it ends on {ends:%Y-%m-%d}, before the first of them"
     if begins > last + pd.Timedelta(days=LONGEST_GAP_DAYS):
-        return f"it begins on {begins:%Y-%m-%d}, {(begins - last).days} days after the last of them"
+        return f"it begins on {begins:%Y-%m-%d}, {counted((begins - last).days, 'day')} after the last of them"
     for part in source.parts.values():
         starts, stops = pd.Timestamp(part.first), pd.Timestamp(part.last)
         n_found = int(datetimes.dt.floor("s").between(starts, stops).sum())
         few, many = sorted((n_found, part.rows))
         if begins <= starts and stops <= ends and many > LARGEST_RATIO * few and many - few >= FEWEST_APART:
-            return (
-                f"from {part.first[:10]} to {part.last[:10]} it has {n_found} purchases where the model saw {part.rows}"
-            )
+            has = counted(n_found, "purchase")
+            return f"from {part.first[:10]} to {part.last[:10]} it has {has} where the model saw {part.rows}"
     return None
 
 

@@ -24,8 +24,10 @@ def test_the_store_lies_in_the_project_unless_it_is_put_elsewhere_or_not_wanted(
 
 def test_bad_environment_is_refused(monkeypatch):
     monkeypatch.setenv("BOOMERANG_JOBS", "many")
-    with pytest.raises(SettingsError, match=r"execution: jobs: must be a whole number from 1 to 1024 \(found 'many'\)"):
+    with pytest.raises(SettingsError, match=r"^BOOMERANG_JOBS: must be a whole number from 1 to 1024 \(found 'many'\)"):
         Execution.from_environment()
+    with pytest.raises(SettingsError, match=r"execution: jobs: must be a whole number from 1 to 1024 \(found 0\)"):
+        Execution.from_environment(jobs=0)
 
 
 def test_prefetching_without_workers_is_warned_of(capsys):

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import psutil
 import pytest
 import torch
 
+from boomerang.base import errors
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.numerics import VARIABLES
+from boomerang.base.wording import calling_settings
 from boomerang.base.yaml_file import read_yaml
 from boomerang.commands import train
 from tests.benchmarks import kills
@@ -179,20 +182,24 @@ def test_bf16_trains_on_any_cpu(small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--epochs", "0"], 2, "error: settings: train.epochs: must be a whole number from 1 to 100000 (found 0)"),
+        (["--epochs", "0"], 2, "error: --epochs: must be a whole number from 1 to 100000 (found 0)"),
         (["--epochs", "ten"], 2, "argument --epochs: invalid int value: 'ten'"),
         (["--epochs", "1_0"], 2, "argument --epochs: invalid int value: '1_0'"),
         (["--lr", "0.0_1"], 2, "argument --lr: invalid float value: '0.0_1'"),
         (["--jobs", "\u0663"], 2, "argument --jobs: invalid int value"),
         (["--seq_lengths", "1_0"], 2, "--seq_lengths must be whole numbers like 2,3,5 or auto (found '1_0')"),
         (["--seq_lengths", "2,x"], 2, "--seq_lengths must be whole numbers"),
-        (["--num_workers", "-1"], 2, "num_workers: must be a whole number from 0 to 1024 (found -1)"),
+        (["--num_workers", "-1"], 2, "error: --num_workers: must be a whole number from 0 to 1024 (found -1)"),
         (["--unknown", "1"], 2, "unrecognized arguments: --unknown 1"),
         (["--data_path", "none.csv"], 3, "error: none.csv: cannot be read: No such file or directory"),
-        (["--precision", "fp16"], 2, "precision fp16 needs use_gpu (found precision fp16 on the CPU for time)"),
-        (["--precision", "fp16", "--use_gpu"], 2, "error: precision fp16 needs a GPU"),
+        (
+            ["--precision", "fp16"],
+            2,
+            "error: --precision fp16 needs --use_gpu (found precision fp16 on the CPU for time)",
+        ),
+        (["--precision", "fp16", "--use_gpu"], 2, "error: --precision fp16 needs a GPU"),
         (["--data_path", ROOT / "README.md"], 3, "error: README.md row 1: expected the columns datetime, returned"),
-        (["--timezone", "Nowhere"], 2, "prepare.timezone: must be an IANA zone like Europe/London (found 'Nowhere')"),
+        (["--timezone", "Nowhere"], 2, "error: --timezone: must be an IANA zone like Europe/London (found 'Nowhere')"),
     ],
 )
 def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(run_here, monkeypatch, arguments, code, message):
@@ -201,6 +208,68 @@ def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(run_here, monk
     assert found.returncode == code
     assert message in found.stderr
     assert "Traceback" not in found.stderr
+
+
+# For each flag of a setting a value out of its range, and the rule of each that several of them break together.
+OUT_OF_RANGE = {
+    **dict.fromkeys(("epochs", "batch_size", "hidden_size", "num_layers", "grad_accum_steps", "max_seq_cap"), "0"),
+    **dict.fromkeys(("val_split", "test_split", "lr"), "11"),
+    **dict.fromkeys(("n_folds", "seed", "early_stopping_patience"), "-1"),
+    **{"seq_lengths": "0", "datetime_format": "%Q", "timezone": "Nowhere", "data_path": ""},
+}
+
+
+@pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE.items())
+def test_a_refused_setting_is_called_by_its_flag(params, capsys, name, value):
+    kind = next((flag[2] for flag in train.SETTING_FLAGS if flag[0] == name), str)
+    assert not isinstance(kind, tuple)
+    check_called_by_flags(params, capsys, [f"--{name}={value}"], [name])
+
+
+def test_every_setting_with_a_flag_is_tried_or_has_choices():
+    choices = {name for name, _, kind, _ in train.SETTING_FLAGS if isinstance(kind, tuple)}
+    assert {name for name, *_ in train.SETTING_FLAGS} | {"seq_lengths"} == OUT_OF_RANGE.keys() | choices
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--val_split", "0.9"], ["val_split", "test_split"]),
+        (["--n_folds", "5", "--test_split", "0"], ["n_folds", "test_split"]),
+        (["--precision", "fp16"], ["precision", "use_gpu"]),
+        (["--seq_lengths", "500"], ["seq_lengths", "max_seq_cap"]),
+        (["--datetime_format", "%d/%m/%Y %H:%M %z"], ["datetime_format", "timezone"]),
+    ],
+)
+def test_settings_that_do_not_go_together_are_called_by_their_flags(params, capsys, arguments, names):
+    check_called_by_flags(params, capsys, arguments, names)
+
+
+def check_called_by_flags(params, capsys, arguments, names):
+    """Fail unless the settings that the flags give are refused with those names, and none by its key."""
+    with pytest.raises(SystemExit), calling_settings(train.FLAG_NAMES), errors.exit_on_error():
+        train.apply_flags(params, train.build_parser(params).parse_args(arguments))
+    err = capsys.readouterr().err
+    assert all(f"--{name}" in err for name in names), err
+    rules = err.partition("(found")[0]
+    assert not re.search(r"settings:|prepare|train\.|sequences\.|evaluate\.", rules), err
+    assert not any(re.search(rf"(?<!-){name}", rules) for name in names), err
+
+
+def test_the_file_is_read_by_what_flags_say_and_its_faults_name_them(tmp_path, run_here):
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number\n" + "31.01.2024 18:05,no,1\n" * 9)
+    found = run_here("--data_path", path)
+    assert "31 January 2024 with %d.%m.%Y %H:%M: say which in --datetime_format;" in found.stderr
+    found = run_here("--data_path", path, "--datetime_format", "%d/%m/%Y")
+    assert "datetime must be in the form %d/%m/%Y (--datetime_format), and exist" in found.stderr
+    path.write_text("datetime,returned,number\n2024-03-30T09:00+01:00,no,1\n2024-03-31T09:00+02:00,no,1\n")
+    assert "or --timezone must say which zone to convert to" in run_here("--data_path", path).stderr
+
+
+def test_a_variable_that_is_refused_is_called_by_its_name(run_here, monkeypatch):
+    monkeypatch.setenv("BOOMERANG_JOBS", "0")
+    assert run_here().stderr == "error: BOOMERANG_JOBS: must be a whole number from 1 to 1024 (found '0')\n"
 
 
 def wait_until(holds):

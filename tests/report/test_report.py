@@ -87,7 +87,7 @@ def read(form, *names):
 
 
 @needs_browser
-@pytest.mark.parametrize(("missed", "needless"), [("40", "2.5"), ("1", "3"), ("0", "1"), ("399", "1")])
+@pytest.mark.parametrize(("missed", "needless"), [("40", "2.5"), ("1", "3"), ("0", "1"), ("399", "1"), ("1", "0")])
 def test_moving_a_cost_moves_threshold_cost_and_table(browser, trained, evaluation, missed, needless):
     show(browser, trained)
     for question, answers in evaluation.questions.items():
@@ -100,6 +100,8 @@ def test_moving_a_cost_moves_threshold_cost_and_table(browser, trained, evaluati
         misses, total = counts.n_returned - hits, counts.n_returned + counts.n_kept
         cost = 1000 * (misses * float(missed) + alarms * float(needless)) / total
         assert read(form, "threshold") == [f"{threshold:.3f}"]
+        meaning = {0: ", which is on every purchase", 1: ", which is on none"}.get(threshold, "")
+        assert read(form, "meaning") == [meaning]
         assert read(form, "hits", "false_alarms", "misses", "right") == [
             str(number) for number in (hits, alarms, misses, counts.n_kept - alarms)
         ]

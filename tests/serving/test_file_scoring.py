@@ -49,7 +49,7 @@ def test_decisions_follow_the_threshold_and_are_left_out_without_a_score(predict
     assert set(expected[2:]) == {"yes", "no"}
     clear = (plain["simple"] - threshold).abs() > 1e-8
     assert (table["act_simple"][clear] == expected[clear]).all()
-    assert list(table)[4:] == ["simple", "act_simple", "context", "act_context"]
+    assert list(table)[4:] == ["part", "simple", "act_simple", "context", "act_context"]
 
 
 def test_text_that_a_spreadsheet_would_run_is_defused(predictor, tmp_path):
@@ -70,8 +70,8 @@ def test_columns_whose_names_are_taken_or_missing_get_one(predictor, tmp_path):
     path.write_text(f"{header}\n" + "2024-01-01,no,1,a,b,c,d,e,f\n" * 3)
     (table,) = scored(predictor, path, names=("simple",))
     names = ["input_row", "input_input_simple", "input_column_6", "Input_x", "input_simple", "column_6"]
-    assert list(table)[5:] == names
-    assert table.iloc[0, 5:].tolist() == ["a", "b", "c", "d", "e", "f"]
+    assert list(table)[6:] == names
+    assert table.iloc[0, 6:].tolist() == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_json_lines_hold_null_where_there_is_no_score(predictor, tmp_path):
@@ -83,6 +83,22 @@ def test_json_lines_hold_null_where_there_is_no_score(predictor, tmp_path):
         "datetime": "2024-01-01T09:00:00",
         "returned": "",
         "number": int(table["number"][0]),
+        "part": "train",
         "simple": None,
     }
     assert rows[3]["simple"] == table["simple"][3]
+
+
+def test_each_row_says_in_which_part_of_the_training_it_was(predictor, prepared, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 203)
+    path.write_text(path.read_text() + "2023-12-31T23:59,no,1\n")
+    for chunk in (1000, 7):
+        table = pd.concat(scored(predictor, path, chunk, names=("simple",)))
+        assert table["part"].tolist() == ["new", *prepared["part"], "new", "new", "new"]
+
+
+def test_a_column_of_the_file_that_is_called_part_keeps_its_text(predictor, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number,part\n" + "2024-01-01,no,1,wheel\n" * 3)
+    (table,) = scored(predictor, path, names=("simple",))
+    assert (table["part"].tolist(), table["input_part"].tolist()) == (["new"] * 3, ["wheel"] * 3)
