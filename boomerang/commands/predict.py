@@ -51,7 +51,9 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
         help="past purchases, a CSV like the one trained on: predicts whether the one after them comes back",
     )
     task.add_argument("--csv", type=Path, metavar="FILE", help="score each purchase of a CSV from those before it")
-    task.add_argument("--describe", action="store_true", help="list the trained members and their validation figures")
+    task.add_argument(
+        "--describe", action="store_true", help="say what was learned from, list the members, end with the verdicts"
+    )
     parser.add_argument(
         "--next_datetime",
         metavar="DATETIME",
@@ -174,8 +176,9 @@ def predict(flags: argparse.Namespace) -> None:
     import torch
 
     from boomerang.combining.artifacts import read_metadata
+    from boomerang.commands.outcome import describe_training
     from boomerang.model.devices import choose_device
-    from boomerang.serving.description import describe, format_prediction, to_object
+    from boomerang.serving.description import format_prediction, to_object
     from boomerang.serving.predictor import Predictor
 
     torch.set_num_threads(1)
@@ -183,7 +186,7 @@ def predict(flags: argparse.Namespace) -> None:
     metadata = read_metadata(artifacts_dir)
     if flags.describe:
         content = metadata.model_dump()
-        print(json.dumps(content, indent=2) if flags.json else describe(metadata, artifacts_dir))
+        print(json.dumps(content, indent=2) if flags.json else describe_training(metadata, artifacts_dir))
         return
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":

@@ -122,7 +122,10 @@ def build_parser(defaults: dict[str, Any], prog: str = "train.py") -> argparse.A
     )
     parser.add_argument("--artifacts_dir", type=Path, default=ARTIFACTS, help="output folder (default: artifacts)")
     parser.add_argument(
-        "--quiet", action="store_true", default=None, help="no line per epoch and no table (default: False)"
+        "--quiet",
+        action="store_true",
+        default=None,
+        help="no line per epoch and no table of progress; verdicts and figures are printed (default: False)",
     )
     parser.add_argument("--store", type=Path, help=f"folder of what earlier runs trained (default: {_shown_store()})")
     parser.add_argument(
@@ -184,8 +187,8 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
     """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
     # Imported here because torch takes a second to import.
     from boomerang.combining.artifacts import read_metadata
+    from boomerang.commands.outcome import describe_training
     from boomerang.model.devices import choose_device
-    from boomerang.serving.description import describe
     from boomerang.training.backends import check_precision
 
     # An installed package brings the stages within.
@@ -197,7 +200,7 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
     with replacing(artifacts_dir) as new:
         stages.run_pipeline(config, execution, new)
         check_sources(loaded_sources())
-    print(describe(read_metadata(artifacts_dir), artifacts_dir))
+    print(describe_training(read_metadata(artifacts_dir), artifacts_dir))
 
 
 def _check_is_ours(folder: Path) -> None:

@@ -141,6 +141,9 @@ def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path, ru
     assert "no CUDA device found, training on the CPU" in found.stderr
     assert "simple  L=24  epoch 1" in found.stderr
     assert "simple      24" in found.stdout
+    questions = json.loads((tmp_path / "artifacts" / "evaluation" / "evaluation.json").read_text())["questions"]
+    verdicts = [questions[question]["verdict"] for question in ("next", "made")]
+    assert found.stdout.splitlines()[-3:] == [*verdicts, "report: artifacts/evaluation/report.html"]
     assert (tmp_path / "artifacts" / "models_meta.json").exists()
 
 
@@ -163,6 +166,12 @@ def test_a_length_more_trains_a_member_per_ensemble_and_one_less_none(small, tmp
         assert found.returncode == 0, found.stderr
         trained.append({line[:2] for line in kills.EPOCH.findall(found.stderr)})
     assert trained[1:] == [{(ensemble, "3") for ensemble in ENSEMBLES}, set()]
+
+
+def test_a_quiet_run_without_test_purchases_ends_by_saying_that_there_is_no_verdict(small, run_here):
+    found = run_here(*small, "--quiet", "--test_split", "0", "--artifacts_dir", "out")
+    assert "no verdict: no purchases were kept for testing" in found.stdout.splitlines()[-2]
+    assert found.stdout.splitlines()[-1] == "report: out/evaluation/report.html"
 
 
 def test_a_run_with_other_lengths_leaves_no_old_member(small, tmp_path, run_here):

@@ -1,0 +1,59 @@
+"""What came of a training, in plain words: the verdicts of its evaluation, and where the report lies."""
+
+from pathlib import Path
+
+from boomerang.base.errors import ArtifactError
+from boomerang.base.outputs import read_output
+from boomerang.base.stage_files import parse_json
+from boomerang.combining.metadata import Metadata
+from boomerang.measures.evaluation import Evaluation
+from boomerang.serving.description import describe
+
+FILE, REPORT = "evaluation/evaluation.json", "evaluation/report.html"
+# Losses of the evaluation are rounded to six digits.
+TOLERANCE = 1e-5
+
+
+def describe_training(metadata: Metadata, artifacts_dir: Path) -> str:
+    """What a training ends with: what was learned from, members and figures, the verdicts, the path of the report."""
+    return "\n".join([describe(metadata, artifacts_dir), *list_verdicts(metadata, artifacts_dir)])
+
+
+def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
+    """A line for each verdict, then one for the report's path.
+
+    There is none where the models were copied without their evaluation, which predicting does not need. An evaluation
+    that is damaged, or of other models, gives a line that says so in place of the verdicts.
+    """
+    path = artifacts_dir / FILE
+    try:
+        evaluation = parse_json(read_output(artifacts_dir, FILE), str(path), Evaluation)
+    except FileNotFoundError:
+        return []
+    except ArtifactError as error:
+        return [f"no verdict: {error}"]
+    if not _is_of(metadata, evaluation):
+        return [f"no verdict: {path} is of other models than {artifacts_dir} holds now; run the pipeline to its end"]
+    verdicts = [_on_one_line(answers.verdict) for answers in evaluation.questions.values()]
+    unknown = "no verdict: no purchases were kept for testing (test_split is 0), so nobody can say how good these are"
+    report = [f"report: {artifacts_dir / REPORT}"] if (artifacts_dir / REPORT).exists() else []
+    return [*(verdicts or [unknown]), *report]
+
+
+def _is_of(metadata: Metadata, evaluation: Evaluation) -> bool:
+    """Whether the evaluation is of these models: of the same purchases, lengths, and losses of every member."""
+    if (evaluation.parts, evaluation.seq_lengths) != (metadata.source.parts, metadata.seq_lengths):
+        return False
+    for name, ensemble in metadata.ensembles.items():
+        for member in ensemble.members:
+            curve = evaluation.training.get(name, {}).get(f"seq{member.seq_length}")
+            losses = curve.val_loss[member.best_epoch - 1 : member.best_epoch] if curve else []
+            if not losses or abs(losses[0] - member.val_loss) > TOLERANCE:
+                return False
+    return True
+
+
+def _on_one_line(text: str) -> str:
+    """The sentence without line breaks, and written out where it could steer a terminal."""
+    line = " ".join(text.split())
+    return line if line.isprintable() else ascii(line)
