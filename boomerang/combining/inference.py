@@ -9,11 +9,12 @@ import pandas as pd
 import torch
 
 from boomerang.base.ensembles import COMBINATION, ENSEMBLES
+from boomerang.base.errors import SettingsError
 from boomerang.combining.artifacts import read_member, read_metadata
 from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member, Pool
 from boomerang.features.calendar import Table
-from boomerang.features.inputs import stack_features
+from boomerang.features.inputs import check_table, stack_features
 from boomerang.model.lstm import MemberLSTM
 
 # Windows always go through a member so many at a time, and the last batch is filled up: a matrix product of another
@@ -69,45 +70,56 @@ class TrainedEnsembles:
         return cls(read_metadata(Path(artifacts_dir)), Path(artifacts_dir))
 
     def pool(self, name: str) -> Pool:
-        """The members behind one of `names`, and how they are combined."""
+        """The members behind one of `names`, and how they are combined; raises SettingsError for another name."""
+        if name not in self._pools:
+            raise SettingsError(f"{name!r:.200} is not loaded: {', '.join(self._pools)} are")
         return self._pools[name]
 
     def model(self, member: Member) -> MemberLSTM:
         """A member, on the device that computes."""
         return self._models[member]
 
-    def score(self, table: pd.DataFrame, first: int = 0, end: int | None = None) -> pd.DataFrame:
-        """The probability of a return of each purchase from its own past, by every one of `names`.
+    def score_scaled(
+        self, table: pd.DataFrame, first: int, end: int, names: Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """The probability of a return of each purchase from its own past.
 
         Parameters
         ----------
         table : DataFrame
             Purchases in time order, with `returned` and their scaled features (see `Scaler.extend`).
         first, end : int
-            The rows to score, all by default; the rows before them are their past. A row gets the same number, to the
-            last bit, whatever rows are scored with it.
+            The rows to score; the rows before them are their past. A row gets the same number, to the last bit,
+            whatever rows are scored with it.
+        names : iterable of str, optional
+            What predicts, a column each: all that is loaded by default.
 
         Returns
         -------
         DataFrame of shape (end - first, n_names), float64
             NaN where no member's sequence length fits the past.
         """
-        end = len(table) if end is None else end
-        logits = self.member_logits(table, first, end)
-        scores = {name: self.combine(logits, name) for name in self._pools}
+        pools = {name: self.pool(name) for name in (self._pools if names is None else names)}
+        logits = self.member_logits(table, first, end, {member for pool in pools.values() for member in pool.members})
+        scores = {name: self.combine(logits, name) for name in pools}
         return pd.DataFrame(scores, index=table.index[first:end])
 
-    def member_logits(self, table: pd.DataFrame, first: int, end: int) -> dict[Member, np.ndarray]:
+    def member_logits(
+        self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
+    ) -> dict[Member, np.ndarray]:
         """Each member's logits of shape (end - first,) for these rows, float64; NaN where the past is too short."""
+        check_table(table)
         # One purchase more than the longest window holds, because `context` reads the label before each purchase.
         start = max(first - self.metadata.seq_lengths[-1] - 1, 0)
         found = {}
-        for member, windows in self.windows(table.iloc[start:end], first - start, end - start).items():
+        for member, windows in self.windows(table.iloc[start:end], first - start, end - start, members).items():
             found[member] = np.full(end - first, np.nan)
             found[member][end - first - len(windows) :] = self.logits(member, windows)
         return found
 
-    def windows(self, table: pd.DataFrame, first: int, end: int) -> dict[Member, torch.Tensor]:
+    def windows(
+        self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
+    ) -> dict[Member, torch.Tensor]:
         """Each member's windows for the rows from `first` to `end`, without rows whose past is shorter than L.
 
         Returns
@@ -115,9 +127,10 @@ class TrainedEnsembles:
         dict of Tensor of shape (at most end - first, n_steps, n_features), float32
             Views over one stream per ensemble.
         """
-        streams = stack_streams(table, {name for name, _ in self._models})
+        asked = [member for member in self._models if members is None or member in members]
+        streams = stack_streams(table, {name for name, _ in asked})
         found = {}
-        for name, length in self._models:
+        for name, length in asked:
             stream, n_steps = streams[name], ENSEMBLES[name].n_steps(length)
             if len(stream) < n_steps:
                 found[name, length] = stream.new_empty((0, n_steps, stream.shape[1]))
@@ -140,7 +153,7 @@ class TrainedEnsembles:
 
     def combine(self, logits: dict[Member, np.ndarray], name: str) -> np.ndarray:
         """The probabilities that `name` makes of its members' logits of shape (n,); NaN where no member has a logit."""
-        pool = self._pools[name]
+        pool = self.pool(name)
         return pool.combine(np.array([logits[member] for member in pool.members]))
 
 

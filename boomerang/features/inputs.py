@@ -1,8 +1,12 @@
 """What the members of an ensemble read of each purchase."""
 
+from collections.abc import Mapping
+
 import numpy as np
+import pandas as pd
 
 from boomerang.base.ensembles import RETURNED_LAG1
+from boomerang.base.errors import DataError
 from boomerang.features.calendar import Table
 
 
@@ -19,8 +23,34 @@ def stack_features(table: Table, features: tuple[str, ...]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_rows, n_features), float32
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or holds what is no finite number.
     """
-    returned = np.asarray(table["returned"], dtype=np.float32)
-    lagged = {RETURNED_LAG1: np.concatenate([[0], returned[:-1]])}
-    columns = [lagged[name] if name in lagged else np.asarray(table[name]) for name in features]
+    check_table(table)
+    returned = _read_column(table, "returned")
+    lagged = {RETURNED_LAG1: np.concatenate([[0], returned])[:-1]}
+    columns = [lagged[name] if name in lagged else _read_column(table, name) for name in features]
     return np.stack(columns, axis=1, dtype=np.float32)
+
+
+def check_table(table: Table) -> None:
+    """Refuse, with DataError, what is no table of purchases at all."""
+    if not isinstance(table, pd.DataFrame | Mapping) or "returned" not in table:
+        raise DataError(f"table: must hold purchases, with the column returned (found {type(table).__name__})")
+
+
+def _read_column(table: Table, name: str) -> np.ndarray:
+    """A column as float32; raises DataError where it is missing or holds what is no finite number."""
+    try:
+        values = np.asarray(table[name], dtype=np.float32)
+    except KeyError:
+        rule = "the columns that members read are needed, which Scaler.extend adds to a history"
+        raise DataError(f"table: {rule} (found none named {name})") from None
+    except (TypeError, ValueError):
+        values = np.full(1, np.nan)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise DataError(f"table: {name} must be a finite number in every row")
+    return values

@@ -62,7 +62,7 @@ def score_rows(
                 "part": parts[first:end],
             }
         )
-        probabilities = ensembles.score(table, first, end)
+        probabilities = ensembles.score_scaled(table, first, end)
         for name in names:
             scored[name] = probabilities[name].round(DIGITS).to_numpy()
             if threshold is not None:

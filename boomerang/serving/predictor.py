@@ -1,8 +1,6 @@
 """Trained ensembles that predict one purchase at a time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +14,9 @@ from boomerang.combining.calibration import combine
 from boomerang.combining.inference import TrainedEnsembles, stack_streams
 from boomerang.combining.pools import Member
 from boomerang.features.calendar import Table
+from boomerang.features.inputs import check_table
 from boomerang.features.prepared import Source
-
-COLUMNS = ("datetime", "returned", "number")
+from boomerang.serving.histories import COLUMNS, History, read_history
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Predictor(TrainedEnsembles):
 
     def predict_proba(
         self,
-        history: pd.DataFrame | Sequence[int],
+        history: History,
         made: tuple[pd.Timestamp, float] | None = None,
         name: str | None = None,
     ) -> float:
@@ -79,17 +77,50 @@ class Predictor(TrainedEnsembles):
             needs = "a table of purchases, and the purchase just made for context alone"
             raise SettingsError(f"{name} predicts from {needs}; of {', '.join(self._pools)} simple takes labels too")
         # One purchase more than any member reads: the gap and the label before each purchase need the one before it.
-        n_read = self.metadata.seq_lengths[-1] + 1
-        if isinstance(history, pd.DataFrame):
-            return self.predict(self._scale(_read_history(history, n_read, made)), name).probability
-        labels = {"returned": np.asarray(history[-n_read:])}
-        _check_history(labels)
-        return self.predict(labels, name).probability
+        latest = slice(-self.metadata.seq_lengths[-1] - 1, None)
+        recent = read_history(history, _columns_of([name]), latest, made)
+        return self.predict(self._scale(recent), name).probability
 
-    def _scale(self, history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The columns of a history with their scaled features."""
-        scaled = self.metadata.scaling.transform(history)
-        return history | dict(zip(SCALED_FEATURES, scaled.T, strict=True))
+    def score(self, history: History, first: int = 0, end: int | None = None) -> pd.DataFrame:
+        """The probability of a return of each purchase from those before it.
+
+        Parameters
+        ----------
+        history : DataFrame or sequence of {0, 1}
+            As `predict_proba` takes it; of labels alone only `simple` tells.
+        first, end : int
+            The purchases to score, all by default; those before them are their past. A purchase gets the same number,
+            to the last bit, whatever is scored with it.
+
+        Returns
+        -------
+        DataFrame of shape (end - first, n_names), float64
+            A column for each of `combination`, `time`, `simple` and `context` that is loaded, with the index of the
+            history; NaN where the past is too short. `context` knows a purchase's own time and number, none its label.
+
+        Raises
+        ------
+        DataError
+            If the history is not in order, or holds anything else.
+        SettingsError
+            If `first` and `end` are no purchases of it, or labels are given where `simple` is not loaded.
+        """
+        names = list(self._pools) if isinstance(history, pd.DataFrame) else ["simple"]
+        if not set(names) <= self._pools.keys():
+            raise SettingsError(f"labels alone are for simple; {', '.join(self._pools)} predict from a table")
+        columns = read_history(history, _columns_of(names), slice(end))
+        n_rows = len(columns["returned"])
+        if not 0 <= first <= (n_rows if end is None else end) <= n_rows:
+            raise SettingsError(f"first and end must be purchases of the history, in order (found {first}, {end})")
+        index = history.index[:n_rows] if isinstance(history, pd.DataFrame | pd.Series) else None
+        return self.score_scaled(pd.DataFrame(self._scale(columns), index=index), first, n_rows, names)
+
+    def _scale(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The columns of a history with their scaled features, which labels alone do not have."""
+        if not columns.keys() >= set(COLUMNS):
+            return columns
+        scaled = self.metadata.scaling.transform(columns)
+        return columns | dict(zip(SCALED_FEATURES, scaled.T, strict=True))
 
     def predict(self, table: Table, name: str, weights: list[float] | None = None) -> Prediction:
         """The probability that the purchase after `table`, or for `context` its last one, comes back, and why.
@@ -108,11 +139,13 @@ class Predictor(TrainedEnsembles):
         Raises
         ------
         DataError
-            If the history is shorter than the shortest sequence length whose weight is above 0.
+            If the history is shorter than the shortest sequence length whose weight is above 0, or a column that a
+            member reads is missing or holds what is no number.
         SettingsError
-            If the weights are not one per member, are negative, not finite, or all 0.
+            If `name` is not loaded, or the weights are not one per member, are negative, not finite, or all 0.
         """
-        pool = self._pools[name] if weights is None else self._pools[name].reweighted(weights)
+        pool = self.pool(name) if weights is None else self.pool(name).reweighted(weights)
+        check_table(table)
         n_past = len(table["returned"]) - (name == "context")
         fits = pool.lengths <= n_past
         if n_past < pool.shortest:
@@ -137,33 +170,6 @@ class Predictor(TrainedEnsembles):
         return float(self._models[member](window.to(self.device)))
 
 
-def _read_history(history: pd.DataFrame, n_read: int, made: tuple[pd.Timestamp, float] | None) -> dict[str, np.ndarray]:
-    """The columns of the last `n_read` purchases, checked, and after them the purchase just made.
-
-    Raises
-    ------
-    DataError
-        If a column is missing, or what they hold is no history.
-    """
-    if missing := [column for column in COLUMNS if column not in history.columns]:
-        raise DataError(f"history: the columns {', '.join(COLUMNS)} are needed (found none named {missing[0]})")
-    recent = {column: history[column].to_numpy()[-n_read:] for column in COLUMNS}
-    if made is not None:
-        if (when := pd.Timestamp(made[0])).tzinfo is not None:
-            raise DataError(f"made: the datetime must be naive local time, as in the history (found {when})")
-        purchase: dict[str, Any] = {"datetime": when.to_datetime64(), "returned": 0, "number": made[1]}
-        recent = {column: np.append(values, purchase[column]) for column, values in recent.items()}
-    _check_history(recent)
-    return recent
-
-
-def _check_history(history: dict[str, np.ndarray]) -> None:
-    """Refuse what is no history: a table that was not read from a CSV by us may break the rules that reading checks."""
-    if not ((history["returned"] == 0) | (history["returned"] == 1)).all():
-        raise DataError("history: returned must be 0 or 1 in every row")
-    if "datetime" in history:
-        times = history["datetime"]
-        if times.dtype.kind != "M" or not (times[1:] >= times[:-1]).all():
-            raise DataError("history: datetime must be naive datetimes, none before the one above it")
-        if not np.isfinite(history["number"].astype(np.float64)).all():
-            raise DataError("history: number must be finite in every row")
+def _columns_of(names: list[str]) -> tuple[str, ...]:
+    """Which columns of a history `names` read."""
+    return ("returned",) if names == ["simple"] else COLUMNS

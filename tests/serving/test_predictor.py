@@ -179,6 +179,121 @@ def test_what_is_no_history_is_refused(predictor, prepared, change, made, name, 
         predictor.predict_proba(raw, made, name)
 
 
+def test_a_table_of_purchases_is_scored_as_its_scaled_features_are(predictor, prepared):
+    raw = prepared[["datetime", "returned", "number"]].set_axis(range(1000, 1200))
+    expected = predictor.score_scaled(prepared, 0, 200)
+    pd.testing.assert_frame_equal(predictor.score(raw), expected.set_axis(raw.index), check_exact=True)
+    part = predictor.score(raw, 57, 77)
+    pd.testing.assert_frame_equal(part, expected[57:77].set_axis(raw.index[57:77]), check_exact=True)
+    # As each purchase is predicted by itself.
+    assert part["combination"].iloc[-1] == pytest.approx(predictor.predict_proba(raw[:76]))
+    last = raw.iloc[76]
+    made = predictor.predict_proba(raw[:76], made=(last["datetime"], last["number"]))
+    assert part["context"].iloc[-1] == pytest.approx(made)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+def test_labels_alone_are_scored_by_the_simple_ensemble(predictor, prepared, kind):
+    scores = predictor.score(kind(prepared["returned"].tolist()))
+    assert list(scores) == ["simple"]
+    np.testing.assert_array_equal(scores["simple"], predictor.score(prepared)["simple"])
+
+
+def test_labels_alone_are_refused_where_nothing_reads_them(trained):
+    predictor = Predictor(read_metadata(trained), trained, ["time"])
+    with pytest.raises(SettingsError, match="labels alone are for simple; time predict from a table"):
+        predictor.score([1, 0, 1])
+
+
+@pytest.mark.parametrize(("first", "end"), [(-1, None), (5, 3), (0, 201), (201, None), (0, -3)])
+def test_rows_that_the_history_does_not_have_are_not_scored(predictor, prepared, first, end):
+    with pytest.raises(SettingsError, match="first and end must be purchases of the history"):
+        predictor.score(prepared, first, end)
+
+
+def test_an_empty_history_has_no_scores(predictor, prepared):
+    assert predictor.score(prepared[:0]).shape == (0, 4)
+    with pytest.raises(DataError, match=r"at least 2 purchases \(found 0\)"):
+        predictor.predict_proba(prepared[:0])
+
+
+GOOD = pd.DataFrame(
+    {"datetime": pd.date_range("2024-01-01", periods=9), "returned": [0, 1, 0] * 3, "number": [1.5] * 9}
+)
+NONSENSE = {
+    "nothing": None,
+    "a number": 5,
+    "text": "yes,no,yes",
+    "bytes": b"0101",
+    "a set": {0, 1},
+    "a dict of labels": {"yes": 1, "no": 0},
+    "labels in words": ["yes", "no", "yes"],
+    "labels of other numbers": [0, 1, 2],
+    "labels not known": [0, None, 1],
+    "labels that are no numbers": [0, np.nan, 1],
+    "labels of different lengths": [[0, 1], [0]],
+    "an array of two dimensions": np.zeros((3, 3)),
+    "an array of none": np.array(1),
+    "a table without rows and columns": pd.DataFrame(),
+    "a table of other columns": pd.DataFrame({"a": [1, 2, 3]}),
+    "labels in words in a table": GOOD.assign(returned=["yes", "no", "no"] * 3),
+    "missing labels": GOOD.assign(returned=pd.array([0, 1, None] * 3, dtype="Int64")),
+    "datetimes as text": GOOD.assign(datetime="2024-01-01"),
+    "datetimes as numbers": GOOD.assign(datetime=range(9)),
+    "datetimes with a zone": GOOD.assign(datetime=GOOD["datetime"].dt.tz_localize("UTC")),
+    "a datetime missing": GOOD.assign(datetime=GOOD["datetime"].mask(GOOD.index == 8)),
+    "all datetimes missing": GOOD.assign(datetime=pd.NaT),
+    "rows out of order": GOOD[::-1],
+    "numbers as text": GOOD.assign(number="3"),
+    "numbers that are words": GOOD.assign(number="many"),
+    "numbers that are infinite": GOOD.assign(number=np.inf),
+    "numbers that are missing": GOOD.assign(number=pd.array([1, 2, None] * 3, dtype="Int64")),
+    "numbers that are complex": GOOD.assign(number=1j),
+    "numbers that are dates": GOOD.assign(number=GOOD["datetime"]),
+    "numbers that are lists": GOOD.assign(number=pd.Series([[1]] * 9)),
+    "a column twice": pd.concat([GOOD, GOOD[["number"]]], axis=1),
+    "two levels of columns": pd.concat({"a": GOOD}, axis=1),
+}
+
+
+@pytest.mark.parametrize("table", NONSENSE.values(), ids=NONSENSE.keys())
+def test_no_method_takes_nonsense_for_a_history(predictor, table):
+    calls = [
+        lambda: predictor.predict_proba(table),
+        lambda: predictor.score(table),
+        lambda: predictor.score_scaled(table, 0, 3),
+        lambda: predictor.member_logits(table, 0, 3),
+        lambda: predictor.windows(table, 0, 3),
+        *(lambda name=name: predictor.predict(table, name) for name in ("time", "simple", "combination", "context")),
+    ]
+    # `simple` reads labels alone, and in most of the tables these are labels.
+    if isinstance(table, pd.DataFrame) and "returned" in table and table["returned"].dtype == np.int64:
+        del calls[-3]
+    for call in calls:
+        with pytest.raises(DataError) as refused:
+            call()
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "made", [5, "tomorrow", (), ("tomorrow", 1), (None, 1), (GOOD, 1), ("2030-01-01", "six"), ("2030-01-01", None)]
+)
+def test_no_nonsense_is_taken_for_a_purchase_just_made(predictor, made):
+    with pytest.raises(DataError, match=r"made: must be the datetime and the number|none before the one above it"):
+        predictor.predict_proba(GOOD, made)
+
+
+@pytest.mark.parametrize("name", ["other", "", None, 5])
+def test_what_is_not_loaded_is_refused_by_every_method(predictor, prepared, name):
+    for call in (
+        predictor.pool,
+        lambda name: predictor.predict(prepared, name),
+        lambda name: predictor.combine({}, name),
+    ):
+        with pytest.raises(SettingsError, match="is not loaded"):
+            call(name)
+
+
 def test_a_column_that_is_missing_is_named(predictor, prepared):
     with pytest.raises(DataError, match="found none named number"):
         predictor.predict_proba(prepared[["datetime", "returned"]])

@@ -1,0 +1,118 @@
+"""Histories that a program gives: tables, or labels alone, which no reader of ours has checked."""
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from boomerang.base.errors import DataError
+
+COLUMNS = ("datetime", "returned", "number")
+EVERY = slice(None)
+# A table of purchases, or the labels alone.
+History = pd.DataFrame | Sequence[int] | np.ndarray | pd.Series
+
+
+def read_history(
+    history: History, needed: Sequence[str] = COLUMNS, part: slice = EVERY, made: Any = None
+) -> dict[str, np.ndarray]:
+    """The columns of a history, checked.
+
+    Parameters
+    ----------
+    history : DataFrame or sequence of {0, 1}
+        Past purchases in time order, or their labels alone, which are a table of `returned`.
+    needed : sequence of str
+        Which of `COLUMNS` there must be; others of them are read where they are there.
+    part : slice
+        Which purchases to read and check; all by default.
+    made : (datetime, number), optional
+        A purchase just made, which is added as the last one.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_purchases,)
+        `returned` as int8, `datetime` as datetime64, `number` as float64.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or stands twice, or what they hold is no history.
+    """
+    if isinstance(history, pd.DataFrame):
+        columns = {name: history[name].to_numpy()[part] for name in _find_columns(history, needed)}
+    else:
+        columns = {"returned": _read_labels(history, part)}
+        if missing := [name for name in needed if name not in columns]:
+            raise DataError(f"history: a table with {', '.join(needed)} is needed (found labels, without {missing[0]})")
+    if made is not None:
+        purchase = _read_made(made)
+        columns = {name: np.append(values, purchase[name]) for name, values in columns.items()}
+    checks = {"datetime": _check_times, "returned": _check_labels, "number": _check_numbers}
+    return {name: checks[name](values) for name, values in columns.items()}
+
+
+def _find_columns(table: pd.DataFrame, needed: Sequence[str]) -> list[str]:
+    names = list(table.columns)
+    if missing := [name for name in needed if name not in names]:
+        raise DataError(f"history: the columns {', '.join(needed)} are needed (found none named {missing[0]})")
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise DataError(f"history: each column must stand once (found {names.count(twice[0])} named {twice[0]})")
+    return [name for name in COLUMNS if name in names]
+
+
+def _read_labels(history: Any, part: slice) -> np.ndarray:
+    """The labels of a list, an array or a Series; text and mappings are none."""
+    try:
+        # Of a long list only what is read is made an array; to take the part of a part once more changes nothing.
+        labels = np.asarray(history[part] if isinstance(history, list | tuple) else history)
+    except ValueError:  # lists of different lengths
+        labels = np.empty((0, 0))
+    if labels.ndim != 1:
+        found = type(history).__name__
+        raise DataError(f"history: must be a table of purchases or a sequence of labels 0 and 1 (found {found})")
+    return labels[part]
+
+
+def _read_made(made: Any) -> dict[str, Any]:
+    rule = "made: must be the datetime and the number of one purchase"
+    try:
+        moment, number = made
+        when = pd.Timestamp(moment)
+    except (TypeError, ValueError):
+        raise DataError(f"{rule} (found {made!r:.200})") from None
+    if when.tzinfo is not None:
+        raise DataError(f"made: the datetime must be naive local time, as in the history (found {when})")
+    if not isinstance(number, numbers.Real):
+        raise DataError(f"{rule} (found the number {number!r:.200})")
+    return {"datetime": when.to_datetime64(), "returned": 0, "number": number}
+
+
+def _check_labels(values: np.ndarray) -> np.ndarray:
+    try:
+        is_label = np.asarray((values == 0) | (values == 1), dtype=bool)
+    except (TypeError, ValueError):  # pandas' missing value is neither equal nor not
+        is_label = np.zeros(len(values), dtype=bool)
+    if not is_label.all():
+        raise DataError("history: returned must be 0 or 1 in every row")
+    return values.astype(np.int8)
+
+
+def _check_times(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "M" or np.isnat(values).any() or not (values[1:] >= values[:-1]).all():
+        raise DataError("history: datetime must be naive datetimes, none before the one above it")
+    return values
+
+
+def _check_numbers(values: np.ndarray) -> np.ndarray:
+    try:
+        # Text is no number, though numpy would read it as one.
+        has_text = values.dtype.kind not in "biuf" and any(isinstance(value, str | bytes) for value in values)
+        found = np.full(1, np.nan) if has_text or values.dtype.kind in "cMmSU" else values.astype(np.float64)
+    except (TypeError, ValueError):
+        found = np.full(1, np.nan)
+    if not np.isfinite(found).all():
+        raise DataError("history: number must be finite in every row")
+    return found

@@ -1,0 +1,102 @@
+"""Every sentence of the pages about the Predictor is true: a check for each, and none without one."""
+
+import io
+import re
+
+import pandas as pd
+import pytest
+
+from boomerang.base.errors import BoomerangError
+from boomerang.commands import predict
+from tests.docs.support import PAGES
+
+
+@pytest.fixture(scope="module")
+def history(prepared):
+    """A table as the page describes it, of the purchases of the small training."""
+    return prepared[["datetime", "returned", "number"]].copy()
+
+
+def takes_labels_or_a_table(predictor, history, trained):
+    assert 0 < predictor.predict_proba([1, 0, 0, 1]) < 1
+    assert 0 < predictor.predict_proba(history) < 1
+    for broken in (history[::-1], history.assign(returned=2), history.assign(datetime="2024-01-01")):
+        with pytest.raises(ValueError, match="history: "):
+            predictor.predict_proba(broken)
+    zoned = history.assign(datetime=history["datetime"].dt.tz_localize("UTC"))
+    with pytest.raises(ValueError, match="naive datetimes"):
+        predictor.predict_proba(zoned)
+
+
+def predicts_by_the_combination(predictor, history, trained):
+    assert predictor.predict_proba(history) == predictor.predict_proba(history, name="combination")
+
+
+def predicts_a_purchase_just_made_by_context(predictor, history, trained):
+    made = (pd.Timestamp("2024-03-01 09:00"), 3)
+    assert predictor.predict_proba(history, made=made) == predictor.predict_proba(history, made, "context")
+
+
+def scores_as_csv_does(predictor, history, trained, capsys):
+    path = str(trained.parent / "purchases.csv")
+    predict.main(["--csv", path, "--artifacts_dir", str(trained)])
+    written = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    scores = predictor.score(history)
+    assert set(scores) == {"time", "simple", "context", "combination"}
+    pd.testing.assert_frame_equal(written[list(scores)], scores.round(9), atol=1e-9, rtol=0)
+    assert list(predictor.score(history["returned"].tolist())) == ["simple"]
+
+
+def says_what_it_learned_from(predictor, history, trained):
+    assert predictor.source.n_purchases == len(history)
+
+
+def refuses_with_a_value_error_of_our_own(predictor, history, trained):
+    assert issubclass(BoomerangError, ValueError)
+    with pytest.raises(BoomerangError, match="found none named number"):
+        predictor.score(history.drop(columns="number"))
+
+
+# How a sentence begins, and what shows that it is true.
+CHECKS = {
+    "`predict_proba` takes past labels": takes_labels_or_a_table,
+    "From a table the combination predicts": predicts_by_the_combination,
+    "With `made=(datetime, number)`": predicts_a_purchase_just_made_by_context,
+    "`score` takes the same table": scores_as_csv_does,
+    "`source` says what the model has learned from": says_what_it_learned_from,
+    "What is no history is refused": refuses_with_a_value_error_of_our_own,
+}
+
+
+def sentences_about_python():
+    section = PAGES["docs/prediction.md"].partition("\n## From Python\n")[2].partition("\n## ")[0]
+    prose = " ".join(re.sub(r"```.*?```", "", section, flags=re.DOTALL).split())
+    # A sentence ends where the next one begins; before a block of Python it ends in a colon.
+    return re.split(r"(?<=[.:]) (?=[A-Z]|`(?:score|source)`)", prose)
+
+
+def test_every_sentence_about_the_predictor_is_checked():
+    found = sentences_about_python()
+    assert len(found) == len(CHECKS)
+    for sentence, beginning in zip(found, CHECKS, strict=True):
+        assert sentence.startswith(beginning)
+
+
+@pytest.mark.parametrize("beginning", CHECKS)
+def test_what_is_said_of_the_predictor_is_true(beginning, predictor, history, trained, capsys):
+    given = {"capsys": capsys} if beginning.startswith("`score`") else {}
+    CHECKS[beginning](predictor, history, trained, **given)
+
+
+# Sentences with code of Python elsewhere on the pages are steps that run, or these, which the tests above hold.
+ELSEWHERE = {"from boomerang import Predictor"}
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"CHANGELOG.md"}))
+def test_no_page_says_more_of_the_predictor_in_passing(page):
+    prose = re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL)
+    if page == "docs/prediction.md":
+        prose = prose.partition("\n## From Python\n")[0]
+    code = re.findall(r"`([^`\n]*(?:predict_proba|Predictor|predictor\.)[^`\n]*)`", prose)
+    named = {text for text in code if not re.fullmatch(r"boomerang/\S+|Predictor|predict_proba", text)}
+    assert named <= ELSEWHERE
