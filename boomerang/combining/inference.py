@@ -108,7 +108,7 @@ class TrainedEnsembles:
         self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
     ) -> dict[Member, np.ndarray]:
         """Each member's logits of shape (end - first,) for these rows, float64; NaN where the past is too short."""
-        check_table(table)
+        check_table(table, pd.DataFrame)
         # One purchase more than the longest window holds, because `context` reads the label before each purchase.
         start = max(first - self.metadata.seq_lengths[-1] - 1, 0)
         found = {}

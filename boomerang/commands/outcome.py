@@ -5,6 +5,7 @@ from pathlib import Path
 from boomerang.base.errors import ArtifactError
 from boomerang.base.outputs import read_output
 from boomerang.base.stage_files import parse_json
+from boomerang.base.wording import reword
 from boomerang.combining.metadata import Metadata
 from boomerang.measures.evaluation import Evaluation
 from boomerang.serving.description import describe
@@ -37,7 +38,7 @@ def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
     verdicts = [_on_one_line(answers.verdict) for answers in evaluation.questions.values()]
     unknown = "no verdict: no purchases were kept for testing (test_split is 0), so nobody can say how good these are"
     report = [f"report: {artifacts_dir / REPORT}"] if (artifacts_dir / REPORT).exists() else []
-    return [*(verdicts or [unknown]), *report]
+    return [*(verdicts or [reword(unknown)]), *report]
 
 
 def _is_of(metadata: Metadata, evaluation: Evaluation) -> bool:

@@ -33,13 +33,17 @@ def stack_features(table: Table, features: tuple[str, ...]) -> np.ndarray:
     returned = _read_column(table, "returned")
     lagged = {RETURNED_LAG1: np.concatenate([[0], returned])[:-1]}
     columns = [lagged[name] if name in lagged else _read_column(table, name) for name in features]
+    if len({len(column) for column in columns}) > 1:
+        raise DataError("table: columns must be of one length")
     return np.stack(columns, axis=1, dtype=np.float32)
 
 
-def check_table(table: Table) -> None:
-    """Refuse, with DataError, what is no table of purchases at all."""
-    if not isinstance(table, pd.DataFrame | Mapping) or "returned" not in table:
-        raise DataError(f"table: must hold purchases, with the column returned (found {type(table).__name__})")
+def check_table(table: Table, *kinds: type) -> None:
+    """Refuse, with DataError, what is no table of purchases at all, or none of `kinds` where they are given."""
+    is_table = isinstance(table, kinds or (pd.DataFrame, Mapping))
+    if not is_table or "returned" not in table or np.ndim(table["returned"]) != 1:
+        found = type(table).__name__
+        raise DataError(f"table: must hold purchases, with one column returned (found {found})")
 
 
 def _read_column(table: Table, name: str) -> np.ndarray:

@@ -153,7 +153,9 @@ class Predictor(TrainedEnsembles):
         shares = pool.shares(fits)
         fitting = [member for member, does in zip(pool.members, fits, strict=True) if does]
         recent = {
-            column: np.asarray(table[column])[-pool.lengths.max() - 2 :] for column in table if isinstance(column, str)
+            column: np.atleast_1d(table[column])[-pool.lengths.max() - 2 :]
+            for column in table
+            if isinstance(column, str)
         }
         streams = stack_streams(recent, {ensemble for ensemble, _ in fitting})
         with torch.inference_mode():
