@@ -92,7 +92,8 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray, base_logit: float =
     Returns
     -------
     Combination
-        Equal weights and temperature 1 for fewer than `FEWEST_ROWS` purchases or targets that are all alike.
+        Equal weights and temperature 1 for fewer than `FEWEST_ROWS` purchases, for targets that are all alike, where
+        the search for weights fails, and where equal weights predict these very purchases better.
     """
     n_members, n_purchases = logits.shape
     equal = [1 / n_members] * n_members
@@ -103,14 +104,37 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray, base_logit: float =
     if len(np.unique(targets)) < 2:
         return Combination(equal, 1.0, "equal (the validation purchases all have the same label)")
     weights = _fit_weights(logits, targets)
+    if weights is None:
+        return Combination(equal, 1.0, "equal (the search for other weights failed)")
     temperature = _fit_temperature(_mean(logits, weights), targets, base_logit)
-    return Combination(weights.tolist(), temperature, f"fitted on {n_purchases} validation purchases", True)
+    fitted = Combination(weights.tolist(), temperature, f"fitted on {n_purchases} validation purchases", True)
+    plain = Combination(equal, 1.0, f"equal, not as fitted on {n_purchases} validation purchases")
+    return _unless_contradicted(fitted, plain, logits, targets, base_logit)
 
 
-def _fit_weights(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _unless_contradicted(
+    found: Combination, plain: Combination, logits: np.ndarray, targets: np.ndarray, base_logit: float
+) -> Combination:
+    """`found`, or `plain` with both log losses as the reason where `found` predicts the validation purchases worse.
+
+    What a formula or a search gives is right as far as its assumptions are; these purchases show whether they hold.
+    """
+    losses = []
+    for combination in (found, plain):
+        mean = _mean(logits, normalise(np.array(combination.weights)))
+        scaled = base_logit + (mean - base_logit) / combination.temperature
+        # Rounded, so that a last bit, which the CPU decides, tips no balance.
+        losses.append(round(_sum_log_loss(scaled, targets) / len(targets), DIGITS + 2))
+    if losses[0] <= losses[1]:
+        return found
+    reason = f"{plain.reason}: log loss {losses[0]:.4f} with it, {losses[1]:.4f} without"
+    return Combination(plain.weights, plain.temperature, reason)
+
+
+def _fit_weights(logits: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
     """The weights that minimise ``sum(log loss) + sum((w - 1/m)**2) / (2 s**2)`` over the simplex of m members.
 
-    The second term is the normal prior, with ``s = PRIOR_SPREAD / m``.
+    The second term is the normal prior, with ``s = PRIOR_SPREAD / m``. None where the search ends without success.
     """
     n_members, n_purchases = logits.shape
     equal = np.full(n_members, 1 / n_members)
@@ -140,6 +164,8 @@ def _fit_weights(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         constraints={"type": "eq", "fun": excess, "jac": excess_gradient},
         options={"ftol": 1e-12, "maxiter": 500},
     )
+    if not found.success:
+        return None
     return normalise(np.round(np.clip(found.x, 0, 1), DIGITS))
 
 
@@ -162,10 +188,12 @@ def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, base_logit: flo
     """How members of several ensembles, which read different things, are combined.
 
     The mean of two opinions that rest on different evidence is too timid, because each alone lacks what the other
-    knows. Take k log-odds, measured from the base rate, that are normal given the outcome, equally good and correlated
-    by r. All of them together tell ``sum / (1 + (k - 1) r)``, which is their mean divided by ``(1 + (k - 1) r) / k``
-    (Winkler 1981, "Combining Probability Distributions from Dependent Information Sources"). This temperature needs no
-    labels, so it serves where there are too few of them to fit one.
+    knows. Take k log-odds, measured from the base rate, that are normal given the outcome, equally good and, given the
+    outcome, correlated by r. All of them together tell ``sum / (1 + (k - 1) r)``, which is their mean divided by
+    ``(1 + (k - 1) r) / k`` (Winkler 1981, "Combining Probability Distributions from Dependent Information Sources").
+    This temperature is one number that is computed, not searched for, so it serves where purchases are too few to fit
+    one. Ensembles that are not calibrated are not what the formula is about: a temperature that predicts the validation
+    purchases worse than none is not taken.
 
     Parameters
     ----------
@@ -182,18 +210,38 @@ def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, base_logit: flo
         One weight per member, in the order of the ensembles; what `fit_combination` fits where there are enough
         purchases.
     """
-    fitted = fit_combination(np.concatenate(ensembles), targets, base_logit)
-    if fitted.is_fitted or len(targets) < FEWEST_TO_CORRELATE:
+    logits = np.concatenate(ensembles)
+    fitted = fit_combination(logits, targets, base_logit)
+    if fitted.is_fitted or len(targets) < FEWEST_TO_CORRELATE or len(np.unique(targets)) < 2:
         return fitted
-    means = [logits.mean(axis=0) for logits in ensembles]
-    if min(np.ptp(mean) for mean in means) == 0:
+    correlation = _correlate_within_labels([of_ensemble.mean(axis=0) for of_ensemble in ensembles], targets)
+    if correlation is None:
         return fitted
-    k = len(means)
-    correlations = [np.corrcoef(means[i], means[j])[0, 1] for i in range(k) for j in range(i)]
-    correlation = round(float(np.clip(np.mean(correlations), 0, 1)), DIGITS)
+    k = len(ensembles)
     temperature = round((1 + (k - 1) * correlation) / k, DIGITS)
-    reason = f"{fitted.reason}, temperature by the correlation {correlation:.2f} of the ensembles"
-    return Combination(fitted.weights, temperature, reason)
+    why = f"by the correlation {correlation:.2f} of the ensembles"
+    found = Combination(fitted.weights, temperature, f"{fitted.reason}, temperature {why}")
+    plain = Combination(fitted.weights, 1.0, f"{fitted.reason}, no temperature {why}")
+    return _unless_contradicted(found, plain, logits, targets, base_logit)
+
+
+def _correlate_within_labels(means: list[np.ndarray], targets: np.ndarray) -> float | None:
+    """The mean correlation, 0 to 1, of pairs of ensembles among purchases of the same label, both labels pooled.
+
+    Over all purchases they correlate by more: who sees something of the truth agrees with others who do. None where an
+    ensemble says the same of all purchases of a label.
+    """
+    residuals = []
+    for mean in means:
+        centred = np.array(mean)
+        for label in (0, 1):
+            of_label = targets == label
+            if np.ptp(mean[of_label]) == 0:
+                return None
+            centred[of_label] -= np.sum(mean[of_label]) / np.sum(of_label)
+        residuals.append(centred / np.sqrt(np.sum(centred * centred)))
+    pairs = [np.sum(residuals[i] * residuals[j]) for i in range(len(means)) for j in range(i)]
+    return round(float(np.clip(sum(pairs) / len(pairs), 0, 1)), DIGITS)
 
 
 def _mean(logits: np.ndarray, shares: np.ndarray) -> np.ndarray:
