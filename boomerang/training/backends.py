@@ -43,7 +43,7 @@ class Backend(Protocol):
         """
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Compute logits.
+        """Compute logits as a prediction does: in float32, whatever precision the gradients are computed in.
 
         Parameters
         ----------
@@ -64,8 +64,8 @@ class CpuBackend:
     model : MemberLSTM
         Its parameters may change in place, but must stay where they are in memory.
     precision : {"fp32", "bf16"}
-        What the factors of the LSTM's products are rounded to; weights, cells and sums are float32. Rounded factors are
-        multiplied as float32, so bf16 needs no instructions of its own.
+        What the factors of the LSTM's products are rounded to while it learns; weights, cells and sums are float32.
+        Rounded factors are multiplied as float32, so bf16 needs no instructions of its own.
     """
 
     def __init__(self, model: MemberLSTM, precision: str) -> None:
@@ -97,22 +97,28 @@ class CpuBackend:
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """As in `Backend`; many windows are computed in chunks."""
-        runs = (self._run_forward(chunk) for chunk in torch.split(inputs, _chunk_size(inputs)))
+        runs = (self._run_forward(chunk, False) for chunk in torch.split(inputs, _chunk_size(inputs)))
         return torch.cat([torch.from_numpy(logits) for _, _, logits in runs])
 
-    def _run_forward(self, inputs: torch.Tensor) -> tuple[PrefixTrie, list[lstm_kernels.Layer], Float32Array]:
+    def _run_forward(
+        self, inputs: torch.Tensor, is_rounded: bool
+    ) -> tuple[PrefixTrie, list[lstm_kernels.Layer], Float32Array]:
         """The prefix trie of the windows, what each layer computed on it, and the logits."""
-        trie = prefix_trie.build(np.ascontiguousarray(self._rounded(inputs.numpy())))
+
+        def rounded(values: Float32Array) -> Float32Array:
+            return torch.from_numpy(values).bfloat16().float().numpy() if is_rounded else values
+
+        trie = prefix_trie.build(np.ascontiguousarray(rounded(inputs.numpy())))
         layers, layer_inputs = [], trie.inputs
         for w_ih, w_hh, b_ih, b_hh in self.layer_weights:
-            w_ih, w_hh = self._rounded(w_ih), self._rounded(w_hh)
-            layers.append(lstm_kernels.run_forward(layer_inputs, trie, w_ih, w_hh, b_ih + b_hh, self.is_rounded))
+            w_ih, w_hh = rounded(w_ih), rounded(w_hh)
+            layers.append(lstm_kernels.run_forward(layer_inputs, trie, w_ih, w_hh, b_ih + b_hh, is_rounded))
             layer_inputs = layers[-1].hidden
         return trie, layers, head_kernels.run_forward(layer_inputs, trie.last_nodes, *self.head)
 
     def _add_chunk_gradient(self, inputs: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Add the gradient of a chunk, in which each window counts as much as `shares` say; returns the logits."""
-        trie, layers, logits = self._run_forward(inputs)
+        trie, layers, logits = self._run_forward(inputs, self.is_rounded)
         grad_hidden = head_kernels.run_backward(
             logits, targets.numpy(), shares.numpy(), layers[-1].hidden, trie.last_nodes, self.head[0], *self.grad_head
         )
@@ -120,9 +126,6 @@ class CpuBackend:
             is_first = layer is layers[0]
             grad_hidden = lstm_kernels.run_backward(layer, trie, grad_hidden, self.is_rounded, is_first, *grad_weights)
         return torch.from_numpy(logits)
-
-    def _rounded(self, values: Float32Array) -> Float32Array:
-        return torch.from_numpy(values).bfloat16().float().numpy() if self.is_rounded else values
 
 
 def _chunk_size(inputs: torch.Tensor) -> int:
@@ -142,7 +145,7 @@ class TorchBackend:
     model : MemberLSTM
         On the device that it trains on.
     precision : {"fp32", "fp16", "bf16"}
-        What matrix products run in; weights and sums are float32.
+        What matrix products run in while it learns; weights and sums are float32.
     scaler : GradScaler
         Scales losses, so that small float16 gradients do not vanish.
     """
@@ -160,22 +163,20 @@ class TorchBackend:
     def add_gradient(self, batch: Batch, n_group_samples: int) -> torch.Tensor:
         """As in `Backend`; the gradient is that of the scaled loss, the sum that is returned is not scaled."""
         inputs, targets, counts = (tensor.to(self.device, non_blocking=True) for tensor in batch)
-        loss = binary_cross_entropy_with_logits(self._logits(inputs), targets, weight=counts, reduction="sum")
+        with self.autocast():
+            logits: torch.Tensor = self.model(inputs).float()
+        loss = binary_cross_entropy_with_logits(logits, targets, weight=counts, reduction="sum")
         torch.autograd.backward(self.scaler.scale(loss / n_group_samples))
         return loss.detach()
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """As in `Backend`."""
         with torch.inference_mode():
-            return self._logits(inputs.to(self.device))
-
-    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        with self.autocast():
-            logits: torch.Tensor = self.model(inputs).float()
+            logits: torch.Tensor = self.model(inputs.to(self.device))
             return logits
 
     def autocast(self) -> torch.autocast:
-        """A context in which matrix products run in the precision of the backend."""
+        """A context in which matrix products run in the precision that the member learns in."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 

@@ -71,9 +71,11 @@ def test_equal_windows_that_are_merged_train_the_same_member(grad_accum_steps):
         assert ours.val_loss == pytest.approx(expected.val_loss, rel=1e-5)
 
 
-def test_the_best_epoch_by_validation_loss_is_kept():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_best_epoch_by_validation_loss_is_kept(precision):
+    """The loss is that of a prediction: in fp32, whatever the member learned in."""
     windows = some_windows()
-    trained = train(windows, epochs=12, lr=0.2)
+    trained = train(windows, epochs=12, lr=0.2, precision=precision)
     best = min(epoch.val_loss for epoch in trained.history)
     assert best < trained.history[-1].val_loss, "the case must have a best epoch that is not the last"
     model = MemberLSTM(2, 4, 1)
