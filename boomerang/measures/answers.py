@@ -12,7 +12,7 @@ from boomerang.measures.baselines import predict_baselines
 from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, TestFigures
 from boomerang.measures.figures import compare_losses, measure_models
 from boomerang.measures.importance import Importance, permutation_importance
-from boomerang.measures.intervals import TABLE_CONFIDENCE
+from boomerang.measures.intervals import N_RESAMPLES, TABLE_CONFIDENCE
 from boomerang.measures.metrics import DIGITS, round_figure
 from boomerang.measures.test_set import SEED, ModelPredictions, TestSet
 from boomerang.measures.verdicts import explain_calibration, write_verdict
@@ -42,8 +42,7 @@ def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles) -> TestF
     for question, judged in ANSWERS.items():
         importance = permutation_importance(ensembles, judged, table, first, SEED)
         questions[question] = answer_question(question, judged, test_set, models[question], datetimes, importance)
-    blocks = test_set.blocks
-    resampling = Resampling(block_length=blocks.length, n_resamples=len(blocks.starts), confidence=TABLE_CONFIDENCE)
+    resampling = Resampling(n_resamples=N_RESAMPLES, confidence=TABLE_CONFIDENCE)
     return TestFigures(majority_accuracy=test_set.majority_accuracy, resampling=resampling, questions=questions)
 
 

@@ -14,7 +14,7 @@ from boomerang.measures.figures import ModelFigures, Share
 from boomerang.measures.importance import Importance
 from boomerang.measures.intervals import Interval
 
-EVALUATION_FORMAT = 1
+EVALUATION_FORMAT = 2
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, int_between(0, 1 << 40)]
 
@@ -106,9 +106,8 @@ class Answers(Section):
 
 
 class Resampling(Section):
-    """How the intervals of the tables were made: purchases in a block, how often blocks were drawn, confidence."""
+    """How the intervals of the tables were made: how often blocks were drawn, and the confidence."""
 
-    block_length: Count
     n_resamples: Count
     confidence: Share
 

@@ -104,12 +104,13 @@ def measure_models(test_set: TestSet, models: Sequence[ModelPredictions]) -> lis
 def _measure_losses(test_set: TestSet, models: Sequence[ModelPredictions]) -> tuple[list[Interval], list[Interval]]:
     """Log loss and skill of each model."""
     losses = np.array([metrics.log_losses(test_set.returned, model.probabilities) for model in models])
-    means, resampled = losses.mean(axis=1), np.array([test_set.blocks.means(of_model) for of_model in losses])
-    base = [model.name for model in models].index("base_rate")
-    skill, resampled_skill = 1 - means / means[base], 1 - resampled / resampled[base]
+    means, base = losses.mean(axis=1), [model.name for model in models].index("base_rate")
+    ratios = means / means[base]
+    # A ratio of means moves by what each purchase adds to the one beyond its share of the other.
+    shares = (ratios[:, None] * losses[base] - losses) / means[base]
     return (
-        test_set.intervals(means, resampled, TABLE_CONFIDENCE),
-        test_set.intervals(skill, resampled_skill, TABLE_CONFIDENCE),
+        test_set.intervals(means, losses, TABLE_CONFIDENCE),
+        test_set.intervals(1 - ratios, shares, TABLE_CONFIDENCE),
     )
 
 
@@ -118,8 +119,8 @@ def _measure_ranking(test_set: TestSet, models: Sequence[ModelPredictions]) -> S
     if not (test_set.n_returned and test_set.n_kept):
         return [None] * len(models)
     aucs = [metrics.roc_auc(test_set.returned, model.probabilities) for model in models]
-    resampled = np.array([test_set.blocks.roc_aucs(test_set.returned, model.probabilities) for model in models])
-    return test_set.intervals(np.array(aucs), resampled, TABLE_CONFIDENCE)
+    shares = np.array([metrics.roc_auc_shares(test_set.returned, model.probabilities) for model in models])
+    return test_set.intervals(np.array(aucs), shares, TABLE_CONFIDENCE)
 
 
 def compare_losses(
@@ -127,12 +128,10 @@ def compare_losses(
 ) -> dict[str, Interval]:
     """By baseline, the log loss of `ours` less that of the baseline, paired purchase by purchase.
 
-    The bounds hold for the differences to all baselines at once.
+    The bounds hold for the differences to all baselines at once, and by the longest blocks that any of them asks for.
     """
     targets = test_set.returned
     losses = metrics.log_losses(targets, ours.probabilities)
-    differences = [losses - metrics.log_losses(targets, baseline.probabilities) for baseline in baselines]
-    means = np.array([of_baseline.mean() for of_baseline in differences])
-    resampled = np.array([test_set.blocks.means(of_baseline) for of_baseline in differences])
-    intervals = test_set.intervals(means, resampled, CONFIDENCE)
+    differences = np.array([losses - metrics.log_losses(targets, baseline.probabilities) for baseline in baselines])
+    intervals = test_set.intervals(differences.mean(axis=1), differences, CONFIDENCE, share_blocks=True)
     return {baseline.name: interval for baseline, interval in zip(baselines, intervals, strict=True)}

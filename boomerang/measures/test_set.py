@@ -1,11 +1,11 @@
-"""The test purchases, their resamples, and what the models say of them."""
+"""The test purchases, what the models say of them, and how far figures of them can be trusted."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from boomerang.measures.intervals import Blocks, Interval, simultaneous_intervals
+from boomerang.measures.intervals import Interval, choose_block_length, simultaneous_intervals
 from boomerang.measures.metrics import round_figure
 
 SEED = 0
@@ -26,7 +26,7 @@ class ModelPredictions:
 
 
 class TestSet:
-    """The test purchases and their resamples.
+    """The test purchases.
 
     Parameters
     ----------
@@ -40,7 +40,6 @@ class TestSet:
         self.returned, self.train_rate = returned, train_rate
         self.n_returned = int(returned.sum())
         self.n_kept = len(returned) - self.n_returned
-        self.blocks = Blocks.draw(len(returned), SEED)
 
     @property
     def majority_accuracy(self) -> float:
@@ -52,12 +51,26 @@ class TestSet:
         """Whether there are enough purchases of either label to tell an effect from chance."""
         return min(self.n_returned, self.n_kept) >= FEWEST_OF_A_LABEL
 
-    def intervals(self, values: np.ndarray, resampled: np.ndarray, confidence: float) -> list[Interval]:
-        """An interval for each value, without bounds where the purchases are too few; parameters as in `intervals`."""
+    def intervals(
+        self, values: np.ndarray, series: np.ndarray, confidence: float, share_blocks: bool = False
+    ) -> list[Interval]:
+        """An interval for each value, without bounds where the purchases are too few.
+
+        Parameters
+        ----------
+        values, series, confidence
+            As in `simultaneous_intervals`.
+        share_blocks : bool
+            Whether the series that depends longest on its past says for all of them how long a block is; by default
+            each has blocks of its own.
+        """
         if not self.is_enough:
-            return [Interval(value=round_figure(value), low=None, high=None) for value in values]
-        bounds = zip(values, *simultaneous_intervals(values, resampled, confidence), strict=True)
+            return [Interval(value=round_figure(value), low=None, high=None, block_length=None) for value in values]
+        lengths = [choose_block_length(of_value) for of_value in series]
+        if share_blocks:
+            lengths = [max(lengths)] * len(lengths)
+        bounds = simultaneous_intervals(values, series, lengths, confidence, SEED)
         return [
-            Interval(value=round_figure(value), low=round_figure(low), high=round_figure(high))
-            for value, low, high in bounds
+            Interval(value=round_figure(value), low=round_figure(low), high=round_figure(high), block_length=length)
+            for value, low, high, length in zip(values, *bounds, lengths, strict=True)
         ]

@@ -62,7 +62,7 @@ def explain_calibration(test_set: TestSet, ours: ModelFigures) -> str:
         return f"{text}: in {len(test_set.returned):,} purchases no deviation beyond chance is found."
     text += ": the probabilities are off by more than chance"
     labels = test_set.returned.astype(np.float64)
-    (rate,) = test_set.intervals(np.array([labels.mean()]), test_set.blocks.means(labels)[None], CONFIDENCE)
+    (rate,) = test_set.intervals(np.array([labels.mean()]), labels[None], CONFIDENCE)
     then = f"{test_set.train_rate:.1%} of the training purchases came back, {rate.value:.1%} of the test purchases"
     if rate.low is None or rate.high is None:
         return f"{text}. {then}."

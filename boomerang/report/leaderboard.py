@@ -1,6 +1,6 @@
 """The leaderboard of the report and of the model card: one table of columns for both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -34,6 +34,14 @@ def format_number(value: float | None, digits: int) -> str:
 def four_digits(value: float | None) -> str:
     """A figure to four digits."""
     return format_number(value, 4)
+
+
+def describe_blocks(models: Sequence[ModelFigures]) -> str:
+    """How long the blocks are that the intervals of these models rest on, in words."""
+    intervals = [figure for model in models for figure in (model.log_loss, model.skill, model.roc_auc) if figure]
+    lengths = [interval.block_length for interval in intervals if interval.block_length]
+    counts = f"{min(lengths)} to {max(lengths)} " if lengths else ""
+    return f"blocks of {counts}neighbouring purchases"
 
 
 def _bounds(interval: Interval, digits: int) -> str:

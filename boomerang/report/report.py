@@ -12,7 +12,7 @@ from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
 from boomerang.measures.evaluation import Answers, Evaluation, OverTime
 from boomerang.measures.importance import Importance
 from boomerang.report.charts import Series, bar_chart, fitting_axis, index_axis, line_chart, share_axis
-from boomerang.report.leaderboard import COLUMNS, four_digits
+from boomerang.report.leaderboard import COLUMNS, describe_blocks, four_digits
 
 HERE = Path(__file__).parent
 PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -29,7 +29,7 @@ def load_template(name: str, autoescape: bool) -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.globals["four_digits"] = four_digits
+    environment.globals |= {"four_digits": four_digits, "describe_blocks": describe_blocks}
     return environment.get_template(name)
 
 

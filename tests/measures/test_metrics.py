@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
 from boomerang.measures import metrics
 
@@ -21,6 +21,18 @@ def test_figures_that_need_both_labels_are_undefined_without():
     assert metrics.roc_auc(np.zeros(3), PROBABILITIES[:3]) is None
     assert metrics.pr_auc(np.zeros(3), PROBABILITIES[:3]) is None
     assert metrics.roc_auc(TARGETS, PROBABILITIES) == 0.875
+
+
+def test_shares_of_the_area_say_how_it_moves_when_a_row_counts_more():
+    draw = np.random.default_rng(0)
+    targets, scores = draw.integers(0, 2, 60), draw.integers(0, 5, 60) / 5
+    shares, area = metrics.roc_auc_shares(targets, scores), roc_auc_score(targets, scores)
+    assert shares.sum() == pytest.approx(0, abs=1e-9)
+    for row in range(60):
+        weights = np.ones(60)
+        weights[row] += 1e-6
+        moved = roc_auc_score(targets, scores, sample_weight=weights) - area
+        assert moved / 1e-6 == pytest.approx(shares[row] / 60, abs=1e-5)
 
 
 def test_bins_are_of_about_equal_counts_and_keep_equal_probabilities_together():

@@ -13,7 +13,18 @@ def test_the_majority_is_what_is_more_frequent():
 def test_intervals_need_thirty_purchases_of_either_label(n_returned, enough):
     purchases = sets.TestSet((np.arange(100) < n_returned).astype(int), 0.5)
     values = purchases.returned.astype(float)
-    (interval,) = purchases.intervals(np.array([values.mean()]), purchases.blocks.means(values)[None], 0.95)
+    (interval,) = purchases.intervals(np.array([values.mean()]), values[None], 0.95)
     assert purchases.is_enough == enough
     assert interval.value == n_returned / 100
-    assert (interval.low is not None, interval.high is not None) == (enough, enough)
+    assert (interval.low is not None, interval.high is not None, interval.block_length is not None) == (enough,) * 3
+
+
+def test_blocks_are_as_long_as_each_value_asks_for_or_the_longest_of_them():
+    draw = np.random.default_rng(0)
+    purchases = sets.TestSet(draw.integers(0, 2, 400), 0.5)
+    slow, fast = np.repeat(draw.normal(size=40), 10), draw.normal(size=400)
+    series = np.vstack([slow, fast])
+    own = [interval.block_length for interval in purchases.intervals(series.mean(axis=1), series, 0.95)]
+    assert own[0] > 10 > own[1]
+    shared = purchases.intervals(series.mean(axis=1), series, 0.95, share_blocks=True)
+    assert [interval.block_length for interval in shared] == [own[0]] * 2

@@ -1,22 +1,22 @@
 import pytest
 
 from boomerang.measures.figures import ModelFigures
-from boomerang.report.leaderboard import COLUMNS
+from boomerang.report.leaderboard import COLUMNS, describe_blocks
 
 FIGURES = {
     "name": "time",
     "kind": "ensemble",
     "chosen": "",
-    "log_loss": {"value": 0.5, "low": 0.4, "high": 0.65432},
-    "skill": {"value": 0.1, "low": -0.1, "high": 0.25},
-    "roc_auc": {"value": 0.75, "low": 0.7, "high": 0.8},
+    "log_loss": {"value": 0.5, "low": 0.4, "high": 0.65432, "block_length": 3},
+    "skill": {"value": 0.1, "low": -0.1, "high": 0.25, "block_length": 8},
+    "roc_auc": {"value": 0.75, "low": 0.7, "high": 0.8, "block_length": 5},
     "brier": 0.15,
     "pr_auc": 0.25,
     "accuracy": 0.8,
     "calibration_error": 0.0123,
     "calibration_error_by_chance": 0.02,
 }
-NO_BOUNDS = {"value": 0.5, "low": None, "high": None}
+NO_BOUNDS = {"value": 0.5, "low": None, "high": None, "block_length": None}
 
 
 def cells(changed, page):
@@ -54,3 +54,11 @@ def test_the_card_shows_the_bounds_of_the_log_loss_alone():
 def test_what_is_undefined_is_said_to_be_and_missing_bounds_are_left_out(page):
     found = cells({"log_loss": NO_BOUNDS, "roc_auc": None, "pr_auc": None}, page)
     assert (found["log loss"], found["ROC-AUC"], found["PR-AUC"]) == ("0.5000", "undefined", "undefined")
+
+
+def test_the_blocks_of_a_table_are_named_from_the_shortest_to_the_longest():
+    figures = ModelFigures.model_validate(FIGURES)
+    assert describe_blocks([figures]) == "blocks of 3 to 8 neighbouring purchases"
+    few = ModelFigures.model_validate(FIGURES | {"log_loss": NO_BOUNDS, "skill": NO_BOUNDS, "roc_auc": None})
+    assert describe_blocks([few]) == "blocks of neighbouring purchases"
+    assert describe_blocks([figures, few]) == "blocks of 3 to 8 neighbouring purchases"
