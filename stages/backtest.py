@@ -89,7 +89,7 @@ def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path)
     train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
     backtest(out_dir / "prepared", out_dir, config, execution, run_pipeline)
-    evaluate(out_dir / "prepared", out_dir, out_dir)
+    evaluate(out_dir / "prepared", out_dir, out_dir, config.evaluate.equivalence_margin)
 
 
 def main() -> None:

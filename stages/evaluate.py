@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.files import write_atomic, write_json
@@ -33,7 +34,7 @@ from boomerang.report.tables import list_curves, list_metrics, list_models
 INPUTS = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES)]
 
 
-def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
+def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path, margin: float) -> None:
     """Measure the ensembles and the baselines on the test purchases.
 
     Parameters
@@ -45,6 +46,8 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
     out_dir : Path
         Gets `evaluation/` (`evaluation.json` and what is made from it: `report.html`, `leaderboard.csv`,
         `metrics.json`, curves for plots) and `MODEL_CARD.md`.
+    margin : float
+        Setting `evaluate.equivalence_margin`.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path) -> None:
         "parts": summary.parts,
         "training": losses,
         "folds": folds,
-        **dict(measure_test_part(table, ensembles)),
+        **dict(measure_test_part(table, ensembles, margin)),
     }
     evaluation = validate_json(content, "evaluation.json", Evaluation)
     folder = out_dir / "evaluation"
@@ -92,9 +95,11 @@ def _read_losses(path: Path) -> dict[str, dict[str, list[float]]]:
 
 
 def main() -> None:
-    """Run the stage."""
-    with replacing(ARTIFACTS) as new, unchanged(INPUTS):
-        evaluate(ARTIFACTS / "prepared", ARTIFACTS, new)
+    """Run the stage on `params.yaml`."""
+    margin = settings.load().evaluate.equivalence_margin
+    watched = unchanged(INPUTS, margin, lambda: settings.load().evaluate.equivalence_margin)
+    with replacing(ARTIFACTS) as new, watched:
+        evaluate(ARTIFACTS / "prepared", ARTIFACTS, new, margin)
 
 
 if __name__ == "__main__":

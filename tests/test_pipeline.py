@@ -36,6 +36,7 @@ RERUNS = {
     "prepare.timezone": ("UTC", EVERYTHING),
     "prepare.on_bad_rows": ("drop", EVERYTHING),
     "evaluate.n_folds": (2, {"backtest", "evaluate"}),
+    "evaluate.equivalence_margin": (0.01, {"evaluate"}),
     "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
     "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),
 }

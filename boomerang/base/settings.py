@@ -32,6 +32,8 @@ NumLayers = Annotated[int, int_between(1, 16)]
 # NaN is in no range.
 LearningRate = Annotated[float, within("a number above 0 and up to 10", lambda rate: 0 < rate <= 10)]
 ValSplit = Annotated[float, within("a share above 0 and below 1", lambda share: 0 < share < 1)]
+# In nats: a good model and the share of returns are some tenths of them apart.
+Margin = Annotated[float, within("a number above 0 and up to 1", lambda margin: 0 < margin <= 1)]
 TestSplit = Annotated[float, within("a share from 0 to below 1", lambda share: 0 <= share < 1)]
 
 
@@ -152,9 +154,10 @@ class TrainSettings(Section):
 
 
 class EvaluateSettings(Section):
-    """What is measured besides the test purchases."""
+    """What is measured besides the test purchases, and what a verdict takes for a difference that matters."""
 
     n_folds: Annotated[int, int_between(0, 1000)]
+    equivalence_margin: Margin
 
 
 if TYPE_CHECKING:

@@ -45,6 +45,7 @@ SETTING_FLAGS = (
     ("max_seq_cap", "sequences", int, "no sequence length above it is used"),
     ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
     ("n_folds", "evaluate", int, "folds of a backtest on shorter histories; 0: none"),
+    ("equivalence_margin", "evaluate", float, "difference of log loss below which a verdict calls models equivalent"),
     ("seed", "train", int, "seed of weights and order"),
     (
         "early_stopping_patience",

@@ -21,7 +21,7 @@ from boomerang.measures.verdicts import explain_calibration, write_verdict
 MAX_TIME_BINS, MIN_TIME_BIN = 40, 20
 
 
-def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles) -> TestFigures:
+def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles, margin: float) -> TestFigures:
     """What is found out on the test purchases; empty where `table` has none.
 
     Parameters
@@ -30,12 +30,14 @@ def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles) -> TestF
         Purchases in time order, as `read_prepared` returns them.
     ensembles : TrainedEnsembles
         All of them.
+    margin : float
+        As in `TestSet`.
     """
     first = int((table["part"] != "test").sum())
     if first == len(table):
         return TestFigures(majority_accuracy=None, resampling=None, questions={})
     returned = table["returned"].to_numpy()
-    test_set = TestSet(returned[first:], float(returned[table["part"] == "train"].mean()))
+    test_set = TestSet(returned[first:], returned[:first], int((table["part"] == "val").sum()), margin)
     datetimes = table["datetime"].iloc[first:].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
     models = predict_test_part(table, first, ensembles)
     questions = {}

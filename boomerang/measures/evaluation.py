@@ -72,7 +72,7 @@ class Answers(Section):
     Attributes
     ----------
     verdict : str
-        One sentence for the person who decides.
+        A plain sentence for the person who decides, then the figures.
     judged : str
         The model of ours that the verdict is about.
     best_baseline : str
@@ -83,7 +83,7 @@ class Answers(Section):
     learned : bool
         Whether any model surely predicts better than the share of returns in training and ranks better than chance.
     calibration : str
-        One sentence: is the calibration error of `judged` above chance, and did the base rate move?
+        One sentence or two: are the probabilities of `judged` surely off, and has the share of returns surely moved?
     models : list of ModelFigures
         By ascending log loss.
     curves : dict of str to Curves

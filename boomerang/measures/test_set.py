@@ -32,12 +32,17 @@ class TestSet:
     ----------
     returned : ndarray of shape (n_test,), 0 or 1
         Which came back, in time order.
-    train_rate : float
-        Share of returns among the training purchases.
+    before : ndarray of shape (n_train + n_val,), 0 or 1
+        Which of the purchases for training and validation came back, in time order.
+    n_val : int
+        How many of those, the last, are for validation.
+    margin : float
+        A difference of log loss in nats that is surely smaller does not matter.
     """
 
-    def __init__(self, returned: np.ndarray, train_rate: float) -> None:
-        self.returned, self.train_rate = returned, train_rate
+    def __init__(self, returned: np.ndarray, before: np.ndarray, n_val: int, margin: float) -> None:
+        self.returned, self.before, self.n_val, self.margin = returned, before, n_val, margin
+        self.train_rate = float(before[: len(before) - n_val].mean())
         self.n_returned = int(returned.sum())
         self.n_kept = len(returned) - self.n_returned
 

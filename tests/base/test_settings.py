@@ -41,6 +41,15 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
         ("train", "use_gpu", "maybe", "train.use_gpu: input should be a valid boolean (found 'maybe')"),
         ("train", "learning_rate", 0.1, "train.learning_rate is not a setting (found 0.1)"),
         ("train_simple", "lr", -1, "train_simple.lr: must be a number above 0 and up to 10 (found -1)"),
+        *(
+            (
+                "evaluate",
+                "equivalence_margin",
+                value,
+                f"evaluate.equivalence_margin: must be a number above 0 and up to 1 (found {value!r})",
+            )
+            for value in (0, -0.005, 1.5, float("nan"), float("inf"), "small")
+        ),
         ("prepare", "val_split", 0, "prepare.val_split: must be a share above 0 and below 1 (found 0)"),
         (
             "prepare",

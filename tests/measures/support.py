@@ -25,9 +25,15 @@ def noisy(name, kind, seed, spread):
     return model(name, kind, np.clip(TRUTH + draw.normal(0, spread, N), 0.01, 0.99))
 
 
-def answer(*models, returned=RETURNED, train_rate=RATE):
-    """The answers to `next` by these models, of which `combination` is judged."""
-    purchases = test_set.TestSet(returned, train_rate)
+def purchases_of(returned=RETURNED, train_rate=RATE, margin=0.005):
+    """Test purchases after a thousand to train on, of which `train_rate` came back, and none to validate on."""
+    return test_set.TestSet(returned, (np.arange(1000) < round(1000 * train_rate)).astype(int), 0, margin)
+
+
+def answer(*models, **changes):
+    """The answers to `next` by these models, of which `combination` is judged; `changes` as for `purchases_of`."""
+    purchases = purchases_of(**changes)
+    returned = purchases.returned
     importance = Importance(features={}, lags={}, n_rows=len(returned))
     datetimes = ["2024-01-01T00:00:00"] * len(returned)
     return answers.answer_question("next", "combination", purchases, list(models), datetimes, importance)

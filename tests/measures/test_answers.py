@@ -32,5 +32,5 @@ def test_decisions_count_the_purchases_of_either_label():
 
 
 def test_without_test_purchases_nothing_is_found_out(predictor, prepared):
-    found = measure_test_part(prepared[prepared["part"] != "test"], predictor)
+    found = measure_test_part(prepared[prepared["part"] != "test"], predictor, 0.005)
     assert (found.questions, found.resampling, found.majority_accuracy) == ({}, None, None)

@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 
 from boomerang.measures import intervals, metrics
-from boomerang.measures import test_set as sets
 from boomerang.measures.figures import compare_losses, measure_models
-from tests.measures.support import BASE, KNOWING, RATE, RETURNED, TRUTH, answer, model, noisy
+from tests.measures.support import BASE, KNOWING, RATE, RETURNED, TRUTH, answer, model, noisy, purchases_of
 
 
 def measure(*models, returned=RETURNED, train_rate=RATE):
-    return measure_models(sets.TestSet(returned, train_rate), models)
+    return measure_models(purchases_of(returned, train_rate), models)
 
 
 def test_figures_are_sorted_and_those_of_the_definitions():
@@ -43,7 +42,7 @@ def test_only_a_model_that_ranks_and_predicts_better_beats_chance():
 
 
 def test_differences_are_paired():
-    purchases = sets.TestSet(RETURNED, RATE)
+    purchases = purchases_of()
     other = noisy("markov_chain", "baseline", 3, 0.05)
     found = compare_losses(purchases, KNOWING, [BASE, other])
     expected = (

@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from boomerang.measures import test_set as sets
+from tests.measures.support import purchases_of
 
 
 def test_the_majority_is_what_is_more_frequent():
-    assert sets.TestSet(np.array([1, 0, 0, 0]), 0.5).majority_accuracy == 0.75
-    assert sets.TestSet(np.array([1, 1, 1, 0]), 0.5).majority_accuracy == 0.75
+    assert purchases_of(np.array([1, 0, 0, 0])).majority_accuracy == 0.75
+    assert purchases_of(np.array([1, 1, 1, 0])).majority_accuracy == 0.75
 
 
 @pytest.mark.parametrize(("n_returned", "enough"), [(29, False), (30, True), (70, True), (71, False)])
 def test_intervals_need_thirty_purchases_of_either_label(n_returned, enough):
-    purchases = sets.TestSet((np.arange(100) < n_returned).astype(int), 0.5)
+    purchases = purchases_of((np.arange(100) < n_returned).astype(int))
     values = purchases.returned.astype(float)
     (interval,) = purchases.intervals(np.array([values.mean()]), values[None], 0.95)
     assert purchases.is_enough == enough
@@ -21,7 +21,7 @@ def test_intervals_need_thirty_purchases_of_either_label(n_returned, enough):
 
 def test_blocks_are_as_long_as_each_value_asks_for_or_the_longest_of_them():
     draw = np.random.default_rng(0)
-    purchases = sets.TestSet(draw.integers(0, 2, 400), 0.5)
+    purchases = purchases_of(draw.integers(0, 2, 400))
     slow, fast = np.repeat(draw.normal(size=40), 10), draw.normal(size=400)
     series = np.vstack([slow, fast])
     own = [interval.block_length for interval in purchases.intervals(series.mean(axis=1), series, 0.95)]

@@ -19,7 +19,7 @@ def config(params, trained):
     params["train"]["epochs"] = 1
 
     def changed(**evaluate):
-        return settings.validate_settings(params | {"evaluate": evaluate}, "test")
+        return settings.validate_settings(params | {"evaluate": params["evaluate"] | evaluate}, "test")
 
     return changed
 

@@ -24,8 +24,8 @@ def folder(trained, tmp_path):
     return tmp_path / "artifacts"
 
 
-def run(folder):
-    evaluate(folder / "prepared", folder, folder / "new")
+def run(folder, margin=0.005):
+    evaluate(folder / "prepared", folder, folder / "new", margin)
     return read_json(folder / "new" / "evaluation" / "evaluation.json", Evaluation)
 
 
