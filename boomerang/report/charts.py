@@ -6,7 +6,7 @@ from html import escape
 
 WIDTH, HEIGHT = 360, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
-BAR_HEIGHT, BAR_LABEL = 20, 110
+BAR_HEIGHT, BAR_LABEL, BAR_VALUE = 20, 110, 105
 
 
 @dataclass(frozen=True)
@@ -114,24 +114,23 @@ def _axes(x: Axis, y: Axis, place: Callable[[float, float], tuple[str, str]]) ->
     return "".join(parts)
 
 
-def bar_chart(title: str, bars: Sequence[tuple[str, float]]) -> str:
-    """Horizontal bars from a common zero, each with its name and value; negative ones go left."""
-    values = [value for _, value in bars]
+def bar_chart(title: str, bars: Sequence[tuple[str, float, float]]) -> str:
+    """Horizontal bars from a common zero, each with its name, value and spread; negative ones go left."""
+    values = [value for _, value, _ in bars]
     low, high = min([0.0, *values]), max([0.0, *values])
-    room = WIDTH - BAR_LABEL - 60
+    room = WIDTH - BAR_LABEL - BAR_VALUE
     scale = room / ((high - low) or 1)
     zero = BAR_LABEL - low * scale
     parts = []
-    for index, (name, value) in enumerate(bars):
+    for index, (name, value, spread) in enumerate(bars):
         top = index * BAR_HEIGHT + 4
         left = zero + min(value, 0) * scale
         parts.append(f'<text class="tick" x="{BAR_LABEL - 6}" y="{top + 11}" text-anchor="end">{escape(name)}</text>')
         parts.append(
             f'<rect class="bar" x="{left:.1f}" y="{top}" width="{max(abs(value) * scale, 0.5):.1f}" height="14"/>'
         )
-        parts.append(
-            f'<text class="tick" x="{zero + max(value, 0) * scale + 4:.1f}" y="{top + 11}">{value:+.4f}</text>'
-        )
+        right = zero + max(value, 0) * scale + 4
+        parts.append(f'<text class="tick" x="{right:.1f}" y="{top + 11}">{value:+.4f} ± {spread:.4f}</text>')
     return _figure(title, len(bars) * BAR_HEIGHT + 8, parts, "")
 
 

@@ -6,8 +6,9 @@ Sections as in Mitchell et al. 2019, "Model Cards for Model Reporting".
 from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
 from boomerang.combining.metadata import Metadata
 from boomerang.measures.evaluation import Evaluation
+from boomerang.measures.importance import N_REPEATS
 from boomerang.report.leaderboard import COLUMNS
-from boomerang.report.report import load_template
+from boomerang.report.report import load_template, sort_features
 
 
 def write_card(evaluation: Evaluation, metadata: Metadata) -> str:
@@ -17,6 +18,8 @@ def write_card(evaluation: Evaluation, metadata: Metadata) -> str:
         metadata=metadata,
         questions=QUESTIONS,
         asked={name: spec.question for name, spec in ENSEMBLES.items()},
+        n_repeats=N_REPEATS,
+        sort_features=sort_features,
         columns=[column for column in COLUMNS if column.markdown],
         n_members=len(metadata.ensembles) * len(metadata.seq_lengths),
     )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
 from boomerang.measures.evaluation import Answers, Evaluation, OverTime
-from boomerang.measures.importance import Importance
+from boomerang.measures.importance import N_REPEATS, Importance
 from boomerang.report.charts import Series, bar_chart, fitting_axis, index_axis, line_chart, share_axis
 from boomerang.report.leaderboard import COLUMNS, describe_blocks, four_digits
 
@@ -41,6 +41,7 @@ def write_report(evaluation: Evaluation) -> str:
         questions=QUESTIONS,
         explained=EXPLAINED,
         part_names=PART_NAMES,
+        n_repeats=N_REPEATS,
         columns=[column for column in COLUMNS if column.html],
         style=Markup(style),
         style_hash=_hash(style),
@@ -68,7 +69,7 @@ def _draw(answers: Answers) -> dict[str, Markup]:
     """Every chart of one question."""
     drawn = {
         "over_time": _draw_over_time(answers.over_time),
-        "features": bar_chart("Rise of log loss by feature", sorted(answers.importance.features.items(), key=_by_size)),
+        "features": bar_chart("Rise of log loss by feature", sort_features(answers.importance)),
         "lags": bar_chart("Rise of log loss by lag", _list_lags(answers.importance)),
         **_draw_curves(answers),
     }
@@ -76,13 +77,15 @@ def _draw(answers: Answers) -> dict[str, Markup]:
     return {name: Markup(svg) for name, svg in drawn.items()}
 
 
-def _by_size(bar: tuple[str, float]) -> tuple[float, str]:
-    return -bar[1], bar[0]
+def sort_features(importance: Importance) -> list[tuple[str, float, float]]:
+    """Name, mean rise and spread of each feature, the largest rise first."""
+    bars = [(name, rise.mean, rise.spread) for name, rise in importance.features.items()]
+    return sorted(bars, key=lambda bar: (-bar[1], bar[0]))
 
 
-def _list_lags(importance: Importance) -> list[tuple[str, float]]:
-    lags = sorted((int(lag), rise) for lag, rise in importance.lags.items())
-    return [(f"lag {lag}", rise) for lag, rise in lags]
+def _list_lags(importance: Importance) -> list[tuple[str, float, float]]:
+    lags = sorted((int(lag), rise.mean, rise.spread) for lag, rise in importance.lags.items())
+    return [(f"lag {lag}", mean, spread) for lag, mean, spread in lags]
 
 
 def _draw_over_time(time: OverTime) -> str:

@@ -20,24 +20,29 @@ def test_features_and_lags_are_those_that_are_read(predictor, prepared):
 def test_a_feature_that_is_the_same_everywhere_is_worth_nothing(predictor, prepared):
     same = prepared.assign(number_scaled=np.float32(0.5))
     features = permutation_importance(predictor, "time", same, 150, 0).features
-    assert features["number_scaled"] == 0
-    assert features["hour"] != 0
+    assert (features["number_scaled"].mean, features["number_scaled"].spread) == (0, 0)
+    assert features["hour"].mean != 0
+    assert features["hour"].spread > 0
 
 
 def test_the_rise_is_that_of_the_windows_shuffled_by_hand(predictor, prepared):
     first, n_rows = 150, 50
-    order = np.random.default_rng(3).permutation(n_rows)
+    draw = np.random.default_rng(3)
     targets = prepared["returned"].to_numpy()[first:]
     # Lag 1 of `simple` is the label before: each member reads another purchase's there, and its own before that.
-    probabilities = []
-    for row in range(n_rows):
-        past = prepared["returned"].to_numpy()[: first + row].copy()
-        past[-1] = prepared["returned"].to_numpy()[first + order[row] - 1]
-        probabilities.append(predictor.predict({"returned": past}, "simple").probability)
+    losses = []
+    for order in [draw.permutation(n_rows) for _ in range(5)]:
+        probabilities = []
+        for row in range(n_rows):
+            past = prepared["returned"].to_numpy()[: first + row].copy()
+            past[-1] = prepared["returned"].to_numpy()[first + order[row] - 1]
+            probabilities.append(predictor.predict({"returned": past}, "simple").probability)
+        losses.append(log_losses(targets, np.array(probabilities)).mean())
     plain = predictor.score(prepared, first)["simple"].to_numpy()
-    expected = log_losses(targets, np.array(probabilities)).mean() - log_losses(targets, plain).mean()
-    found = permutation_importance(predictor, "simple", prepared, first, 3)
-    assert found.lags["1"] == pytest.approx(expected, abs=1e-6)
+    found = permutation_importance(predictor, "simple", prepared, first, 3).lags["1"]
+    assert found.mean == pytest.approx(np.mean(losses) - log_losses(targets, plain).mean(), abs=2e-6)
+    assert found.spread == pytest.approx(np.std(losses), abs=2e-6)
+    assert found.spread > 0
 
 
 def test_many_purchases_are_sampled(predictor, prepared, monkeypatch):

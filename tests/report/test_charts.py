@@ -30,12 +30,17 @@ def test_an_axis_of_one_value_has_a_width():
 
 
 def test_negative_bars_go_left_of_zero():
-    bars = parsed(bar_chart("t", [("up", 0.3), ("down", -0.1)])).findall(".//rect")
+    bars = parsed(bar_chart("t", [("up", 0.3, 0.02), ("down", -0.1, 0.01)])).findall(".//rect")
     zero = float(bars[0].get("x"))
     assert float(bars[1].get("x")) + float(bars[1].get("width")) == pytest.approx(zero, abs=0.2)
 
 
+def test_bars_say_their_value_and_its_spread():
+    texts = [text.text for text in parsed(bar_chart("t", [("up", 0.3, 0.02)])).findall(".//text")]
+    assert texts == ["up", "+0.3000 ± 0.0200"]
+
+
 def test_names_are_escaped():
-    chart = parsed(bar_chart('a "b" <c>', [("<d>", 0.0)]))
+    chart = parsed(bar_chart('a "b" <c>', [("<d>", 0.0, 0.0)]))
     assert chart.find("svg").get("aria-label") == 'a "b" <c>'
     assert chart.find(".//text").text == "<d>"

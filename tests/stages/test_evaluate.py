@@ -95,6 +95,29 @@ def test_report_card_metrics_and_leaderboard_print_the_same_figures(trained):
                 assert metrics[question][model.name]["brier"] == model.brier
 
 
+def test_report_and_card_show_what_features_are_worth_with_the_spread_over_shuffles(trained):
+    evaluation = read_json(trained / "evaluation" / "evaluation.json", Evaluation)
+    report = (trained / "evaluation" / "report.html").read_text()
+    card = (trained / "MODEL_CARD.md").read_text()
+    for answers in evaluation.questions.values():
+        for name, rise in answers.importance.features.items():
+            assert f"{rise.mean:+.4f} ± {rise.spread:.4f}" in report
+            assert f"{name} {rise.mean:.4f} ± {rise.spread:.4f}" in card
+    assert all(f"{rise.mean:+.4f} ± {rise.spread:.4f}" in report for rise in answers.importance.lags.values())
+
+
+def test_the_margin_reaches_the_verdict(folder):
+    """With too few test purchases nothing is compared, so every purchase but a few is made one of `test`."""
+    path = folder / "prepared" / "purchases.parquet"
+    table = pd.read_parquet(path)
+    table["part"] = np.repeat(["train", "val", "test"], [10, 10, len(table) - 20])
+    table.loc[:9, "returned"] = np.array([0, 1] * 5, dtype=np.int8)
+    table.to_parquet(path, index=False)
+    verdicts = [run(folder, margin).questions["made"].verdict for margin in (1e-9, 1.0)]
+    assert "too little to matter" not in verdicts[0]
+    assert "too little to matter" in verdicts[1]
+
+
 def test_the_test_purchases_were_not_used_before(folder):
     # Other labels there change the figures and nothing else.
     path = folder / "prepared" / "purchases.parquet"
