@@ -16,6 +16,8 @@ PRIOR_SPREAD = 1.0
 TEMPERATURES = (0.2, 5.0)
 # A correlation of fewer validation purchases is too uncertain to act on.
 FEWEST_TO_CORRELATE = 300
+# Logits that differ by less say the same: what is left is last bits, which the CPU decides.
+SMALLEST_RANGE = 1e-6
 # Fitted values are rounded to so many digits, far below any effect, so that an optimiser's last bit never shows.
 DIGITS = 4
 
@@ -236,7 +238,7 @@ def _correlate_within_labels(means: list[np.ndarray], targets: np.ndarray) -> fl
         centred = np.array(mean)
         for label in (0, 1):
             of_label = targets == label
-            if np.ptp(mean[of_label]) == 0:
+            if np.ptp(mean[of_label]) < SMALLEST_RANGE:
                 return None
             centred[of_label] -= np.sum(mean[of_label]) / np.sum(of_label)
         residuals.append(centred / np.sqrt(np.sum(centred * centred)))
