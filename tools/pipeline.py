@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
+from dvc.scm import SCMError  # type: ignore[import-untyped]
 from dvc.stage import PipelineStage  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
@@ -61,6 +62,8 @@ class Pipeline:
                         self._add(stage)
                     else:
                         self.data |= {_path_in(stage.repo, out) for out in stage.outs}
+        except SCMError as error:
+            raise SettingsError(f"DVC needs the git repository that {root} lies in: {error}") from None
         except (DvcException, KeyError, TypeError) as error:
             raise SettingsError(f"{DEFINITION} or {LOCK} is not what DVC reads: {error}") from None
 
@@ -103,9 +106,12 @@ def _path_in(repo: Any, item: Any) -> str:
     return str(os.path.relpath(item.fs_path, repo.root_dir) if item.is_in_repo else item.def_path)
 
 
-def is_inside(root: Path, path: str) -> bool:
-    """Whether a path names a file in the repository, be it a link that leads elsewhere: DVC may keep data as links."""
-    return "://" not in path and Path(os.path.normpath(root / path)).is_relative_to(root)
+def is_inside(root: Path, path: str, folder: Path | None = None) -> bool:
+    """Whether a path from `root` names a file in `folder`, by default `root` itself.
+
+    It may be a link that leads elsewhere, because DVC may keep data as links.
+    """
+    return "://" not in path and Path(os.path.normpath(root / path)).is_relative_to(folder or root)
 
 
 def lies_in(path: str, found: Container[str]) -> bool:
@@ -119,11 +125,20 @@ def tool_environment() -> dict[str, str]:
 
 
 def printed_by(root: Path, *command: str) -> str:
-    """What a command prints in the folder `root`; raises SettingsError with its words if it fails."""
+    """What a command prints in the folder `root`; raises SettingsError with its words, in one line, if it fails."""
     done = subprocess.run(command, cwd=root, env=tool_environment(), capture_output=True, text=True)
     if done.returncode != 0:
-        raise SettingsError(f"`{' '.join(command[:2])}` failed: {done.stderr.strip()}")
+        raise SettingsError(f"`{' '.join(command[:2])}` failed in {root}: {' '.join(done.stderr.split())}")
     return done.stdout
+
+
+def git_folders(root: Path) -> tuple[Path, str]:
+    """The top folder of the git repository that `root` lies in, and the path of `root` in it: `.` for the top itself.
+
+    A project may be a folder of a larger repository (`dvc init --subdir`): git then names paths from the top.
+    """
+    top = Path(printed_by(root, "git", "rev-parse", "--show-toplevel").removesuffix("\n"))
+    return top, os.path.relpath(root.resolve(), top.resolve())
 
 
 def read_options(root: Path, name: str, kind: type[Options]) -> Options:

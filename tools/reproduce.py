@@ -23,7 +23,7 @@ from boomerang.base.files import write_json
 from boomerang.base.processes import die_with_parent
 from tools.differences import Differences, compare_output, describe
 from tools.machine import MACHINE_FILE, compare_machines, describe_machine, read_record
-from tools.pipeline import LOCK, Pipeline, is_inside, printed_by, read_options, tool_environment
+from tools.pipeline import LOCK, Pipeline, git_folders, is_inside, printed_by, read_options, tool_environment
 
 # Of the caller's environment, what would lead git and DVC elsewhere.
 NOT_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE")
@@ -48,24 +48,38 @@ class Options(Section):
     derived: list[str] = Field(default_factory=list)
 
 
-def clone(root: Path, folder: Path, cache_dir: Path) -> None:
-    """Make HEAD of the repository at `root` a repository of its own in `folder`, its DVC cache in `cache_dir`."""
-    _run(["git", "clone", "--quiet", str(root), str(folder)], root)
-    _run(["dvc", "config", "--local", "cache.dir", str(cache_dir)], folder)
+def clone(root: Path, folder: Path, cache_dir: Path | None = None) -> Path:
+    """Clone HEAD of the git repository that `root` lies in into `folder`; where what `root` holds lies in it.
+
+    Its DVC cache is `cache_dir`, by default an empty one of its own.
+    """
+    top, place = git_folders(root)
+    # Git clones what has no commit yet without an error.
+    printed_by(top, "git", "log", "-1")
+    _run(["git", "clone", "--quiet", str(top), str(folder)], root)
+    project = folder / place
+    if not project.is_dir():
+        raise SettingsError(f"{root} is not in git: its files are not in the last commit of {top}")
+    _run(["dvc", "config", "--local", "cache.dir", str(cache_dir or project / ".dvc" / "cache")], project)
+    return project
 
 
-def rerun(root: Path, folder: Path, which: int, options: Options) -> None:
-    """Run the pipeline of HEAD in the new `folder` with an empty cache, in surroundings 0 or 1, which differ."""
-    clone(root, folder, folder / ".dvc" / "cache")
-    for path in Pipeline(folder).inputs():
+def rerun(root: Path, folder: Path, which: int, options: Options) -> Path:
+    """Run the pipeline of HEAD in the new `folder` with an empty cache, in surroundings 0 or 1, which differ.
+
+    Returns where in `folder` the project lies.
+    """
+    project = clone(root, folder)
+    for path in Pipeline(project).inputs():
         # DVC itself fetches what has an address.
-        if "://" not in path and not (folder / path).exists():
-            _copy_input(path, root, folder)
+        if "://" not in path and not (project / path).exists():
+            _copy_input(path, root, project)
     surroundings = {name: values[which] for name, values in (VARIED | options.vary).items()}
     clock = CLOCKS[which] if shutil.which("faketime") else []
     # Without --force an output that equals one of an earlier stage would be taken from the cache.
     command = [*clock, "dvc", "repro", "--force", "--no-run-cache"]
-    _run(command, folder, {"FAKETIME_DONT_FAKE_MONOTONIC": "1", **options.environment, **surroundings})
+    _run(command, project, {"FAKETIME_DONT_FAKE_MONOTONIC": "1", **options.environment, **surroundings})
+    return project
 
 
 def _copy_input(path: str, root: Path, folder: Path) -> None:
@@ -94,12 +108,12 @@ def reproduce(root: Path, n_runs: int, tolerance: float | None) -> bool:
     """
     options = read_options(root, "reproduce", Options)
     with tempfile.TemporaryDirectory(prefix="boomerang-") as temporary:
-        one, other = Path(temporary, "one"), Path(temporary, "other")
-        rerun(root, other, 1, options)
+        other = rerun(root, Path(temporary, "other"), 1, options)
         if n_runs == 2:
-            rerun(root, one, 0, options)
+            one = rerun(root, Path(temporary, "one"), 0, options)
         else:
-            clone(root, one, (root / printed_by(root, "dvc", "cache", "dir").strip()).resolve())
+            cache_dir = (root / printed_by(root, "dvc", "cache", "dir").strip()).resolve()
+            one = clone(root, Path(temporary, "one"), cache_dir)
         differing = _compare_locks(one, other)
         if not differing:
             return True
@@ -182,7 +196,7 @@ def main(arguments: list[str]) -> None:
     if flags.record:
         record(root)
         return
-    changed = printed_by(root, "git", "status", "--porcelain", "--untracked-files=no")
+    changed = printed_by(root, "git", "status", "--porcelain", "--untracked-files=no", ".")
     if changed:
         print(f"not part of it, because it is not committed:\n{changed}", file=sys.stderr, end="")
     if not reproduce(root, flags.runs, flags.tolerance):

@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from pydantic import Field
 from boomerang.base.checks import Section
 from boomerang.base.errors import exit_on_error
 from tools.machine import MACHINE_FILE, check_installed, read_record
-from tools.pipeline import DEFINITION, LOCK, Pipeline, is_inside, lies_in, printed_by, read_options
+from tools.pipeline import DEFINITION, LOCK, Pipeline, git_folders, is_inside, lies_in, printed_by, read_options
 
 
 class Options(Section):
@@ -58,13 +59,17 @@ def find_disagreements(pipeline: Pipeline) -> Iterator[str]:
 def find_uncommitted(root: Path, pipeline: Pipeline) -> Iterator[str]:
     """A line for each file that decides what comes out and is not in git, or not as it is here."""
     paths = pipeline.files | {MACHINE_FILE} | pipeline.inputs().keys()
-    inside = sorted(path for path in paths if is_inside(root, path))
+    top, place = git_folders(root)
+    # A dependency may lie in the same repository beside the project.
+    inside = sorted(path for path in paths if is_inside(root, path, top))
     others = printed_by(root, "git", "ls-files", "-z", "--others", "--", *inside).split("\0")
     changed = printed_by(root, "git", "status", "-z", "--no-renames", "--untracked-files=no", "--", *inside).split("\0")
     for path in filter(None, others):
         if not lies_in(path, pipeline.data) and not pipeline.is_ignored(str(root / path)):
             yield f"{path} is not in git"
-    yield from (f"{line[3:]} is not committed as it is here" for line in filter(None, changed))
+    # Whatever the folder, this form of `git status` names paths from the top.
+    names = (os.path.relpath(line[3:], place) for line in filter(None, changed))
+    yield from (f"{name} is not committed as it is here" for name in names)
 
 
 def find_faults(root: Path) -> Iterator[str]:

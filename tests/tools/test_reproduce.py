@@ -25,16 +25,19 @@ with open("NAME.json", "w") as file:
 """
 
 
-def make_pipeline(folder, *planted):
-    """A repository with nothing of ours: small stages that do what is planted; their first run is committed."""
+def make_pipeline(folder, *planted, top=None):
+    """A repository with nothing of ours: small stages that do what is planted; their first run is committed.
+
+    It is a folder of the git repository `top`, by default all of it.
+    """
     stages, deps = {}, []
     for name, code in zip(("first", "second", "third", "fourth"), ("", *planted), strict=False):
         (folder / f"{name}.py").write_text(STAGE.replace("NAME", name).replace("PLANTED", code))
         stages[name] = {"cmd": f"exec python {name}.py", "deps": [f"{name}.py", *deps], "outs": [f"{name}.json"]}
         deps = [f"{name}.json"]
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    run(folder, "git", "init", "-q")
-    run(folder, "dvc", "init", "-q")
+    run(top or folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q", *(["--subdir"] if top else []))
     run(folder, "dvc", "repro", "-q")
     assert reproduce(folder, "--record") == (0, "", "")
     commit(folder)
@@ -172,6 +175,61 @@ def test_a_record_that_a_merge_left_in_two_is_made_anew(tmp_path):
     (folder / "machine.json").write_text(f"<<<<<<< one\n{before}=======\n{before}>>>>>>> other\n")
     assert reproduce(folder, "--record")[0] == 0
     assert (folder / "machine.json").read_text() == before
+
+
+@pytest.fixture
+def part_of_a_repository(tmp_path):
+    """A pipeline in the folder `shop/returns` of a larger repository, which reads a file beside its folder."""
+    folder = tmp_path / "shop" / "returns"
+    folder.mkdir(parents=True)
+    (tmp_path / "shop" / "rates.txt").write_text("1")
+    return make_pipeline(folder, "content['rate'] = open('../rates.txt').read()", top=tmp_path)
+
+
+def test_a_project_in_a_folder_of_a_larger_repository_is_reproduced(part_of_a_repository):
+    code, printed, _ = reproduce(part_of_a_repository)
+    assert (code, printed.splitlines()[-1]) == (0, "2 outputs, every byte the same")
+
+
+def test_a_change_of_a_project_in_a_folder_of_a_larger_repository_is_told(part_of_a_repository):
+    folder = part_of_a_repository
+    definition = yaml.safe_load((folder / "dvc.yaml").read_text())
+    definition["stages"]["second"]["deps"].append("../rates.txt")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False))
+    run(folder, "dvc", "repro", "-q")
+    commit(folder)
+    (folder / "first.py").write_text((folder / "first.py").read_text() + "# changed\n")
+    (folder.parent / "rates.txt").write_text("2")
+    command = [sys.executable, "-m", "tools.status"]
+    done = subprocess.run(command, cwd=folder, env=OUTSIDE, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        1,
+        [
+            "first: first.py is modified",
+            f"second: {folder.parent / 'rates.txt'} is modified",
+            "../rates.txt is not committed as it is here",
+            "first.py is not committed as it is here",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "is_repository", "words"),
+    [
+        ("tools.status", False, "not a git repository"),
+        ("tools.reproduce", False, "not a git repository"),
+        ("tools.reproduce", True, "does not have any commits yet"),
+    ],
+)
+def test_where_git_has_nothing_one_line_says_so(tmp_path, tool, is_repository, words):
+    shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "plots"))
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    if is_repository:
+        run(tmp_path, "git", "init", "-q")
+    done = subprocess.run([sys.executable, "-m", tool], cwd=tmp_path, env=OUTSIDE, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert words in line
 
 
 def test_without_the_cache_the_hashes_alone_are_compared(tmp_path):
