@@ -4,10 +4,19 @@
 rooms of the library; docs/code.md says what each holds and who may import whom.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boomerang.serving.predictor import Predictor
+
+# Python runs this module before any other of ours, so it says what would else be a puzzling error further on. Older
+# versions must be able to read it.
+if sys.version_info < (3, 11):  # noqa: UP036 (a clone is run by whatever Python comes first)
+    sys.exit(
+        f"error: Boomerang needs Python 3.11 or later (found {sys.version.split()[0]}, {sys.executable}): `make` makes "
+        "an environment, and `source .venv/bin/activate` activates it"
+    )
 
 __all__ = ["Predictor", "__version__"]
 __version__ = "0.2.0.dev0"

@@ -5,7 +5,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
+from boomerang.base.paths import IS_INSTALLED, ROOT
 from boomerang.base.wording import reword
 
 
@@ -78,12 +80,44 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             # Whoever reads the results has seen enough.
             sys.exit(1)
-        if isinstance(error, BoomerangError | OSError):
+        if isinstance(error, ImportError) and _is_of_a_library(error):
+            print(f"error: {explain_missing(error)}", file=sys.stderr)
+        elif isinstance(error, BoomerangError | OSError):
             print(f"error: {reword(str(error))}", file=sys.stderr)
         else:
             # Not foreseen: the kind of error is all that a person can look up.
             print(f"error: {type(error).__name__}: {error} (--debug or BOOMERANG_DEBUG=1 shows where)", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def exit_on_missing_library() -> None:
+    """From now on let the import of a library that is missing end the program with one line, not a traceback."""
+
+    def explain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if isinstance(error, ImportError) and _is_of_a_library(error) and not os.environ.get("BOOMERANG_DEBUG"):
+            print(f"error: {explain_missing(error)}", file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, traceback)
+
+    sys.excepthook = explain
+
+
+def _is_of_a_library(error: ImportError) -> bool:
+    """Whether it is somebody else's module that cannot be imported: one of ours is a fault of the code."""
+    return (error.name or "").partition(".")[0] not in ("", "boomerang", "stages", "tools", "tests")
+
+
+def explain_missing(error: ImportError) -> str:
+    """What to do where a library cannot be imported, in one line."""
+    activate = ROOT / ".venv" / "bin" / "activate"
+    how = (
+        f"activate the environment first, `source {activate}`"
+        if activate.exists()
+        else "`make` installs what is needed"
+    )
+    if IS_INSTALLED:
+        how = "install the package boomerang-returns again"
+    return f"{error} for {sys.executable}: {how} (BOOMERANG_DEBUG=1 shows where)"
 
 
 def _flush_results() -> None:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import platformdirs
-
 from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -38,7 +36,11 @@ def windows_file(seq_length: int) -> str:
 
 def cache_dir(repository: Path = ROOT) -> Path:
     """What can be made again lies here: in the repository, or for an installed package where the user keeps caches."""
-    return platformdirs.user_cache_path("boomerang") if IS_INSTALLED else repository / ".cache"
+    if not IS_INSTALLED:
+        return repository / ".cache"
+    import platformdirs
+
+    return platformdirs.user_cache_path("boomerang")
 
 
 def store_dir(repository: Path = ROOT) -> Path:

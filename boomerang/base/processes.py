@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 
+from boomerang.base.errors import exit_on_missing_library
 from boomerang.base.numerics import fix_environment
 
 STDERR = 2
@@ -18,8 +19,9 @@ def begin() -> None:
 
     On Windows it ends at once, with a line that says why: there a training would fail where it writes its first file. A
     closed stdin, stdout or stderr is opened on nothing: the next file that is opened would take its place and get
-    what is meant for the console. Ctrl-C ends the process without a traceback, until `exit_on_error` takes over. The
-    numeric environment is fixed, which libraries read when they are imported.
+    what is meant for the console. Ctrl-C ends the process without a traceback, until `exit_on_error` takes over, and so
+    does a library that is missing, as where no environment is activated. The numeric environment is fixed, which
+    libraries read when they are imported.
     """
     if sys.platform == "win32":
         sys.exit("error: Boomerang needs Linux or macOS: Windows lacks calls that it writes files by (WSL has them)")
@@ -31,6 +33,7 @@ def begin() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 (for as long as the process lives)
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
+    exit_on_missing_library()
     fix_environment()
 
 

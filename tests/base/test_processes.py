@@ -97,3 +97,40 @@ def test_what_runs_begins_before_it_imports_anything_else(path):
     assert imported <= {"boomerang.base.processes", "boomerang.base.sources"}
     assert "begin()" in map(ast.unparse, first.body)
     assert not any(isinstance(node, ast.Import) for node in ast.walk(first))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train.py"],
+        ["predict.py", "--describe"],
+        *(["-m", f"stages.{path.stem}"] for path in sorted((ROOT / "stages").glob("[!_]*.py"))),
+        *(["-m", f"tools.{name}", *flags] for name, *flags in (("status",), ("reproduce", "--record"), ("export",))),
+    ],
+    ids=" ".join,
+)
+def test_without_the_environment_one_line_says_what_to_activate(command):
+    # Without its site-packages an interpreter has what the system's would have: no library of ours.
+    done = subprocess.run([sys.executable, "-S", *command], cwd=ROOT, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert line.startswith("error: No module named ")
+    assert "source .venv/bin/activate" in line.replace(f"{ROOT}/", "") or "`make` installs" in line
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault_with_its_traceback():
+    assert "Traceback" in begun("import boomerang.base.nothing").stderr
+
+
+def test_an_older_python_is_told_which_one_is_needed():
+    script = "import sys; sys.version_info = (3, 8, 18); import boomerang"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Boomerang needs Python 3.11 or later (found ")
+
+
+@pytest.mark.parametrize(
+    "name", ["train.py", "predict.py", "stages/prepare.py", "tools/status.py", "boomerang/__init__.py"]
+)
+def test_what_an_older_python_reads_first_has_nothing_that_it_cannot_read(name):
+    ast.parse((ROOT / name).read_text(), feature_version=(3, 8))
