@@ -7,6 +7,7 @@ store, to save time, so it can be deleted between runs.
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ SOURCES = {
         PACKAGE / "base" / "numerics.py",
     ]
 }
+# What to do where the default cannot be written: a container may have nothing writable but the outputs.
+ANOTHER_STORE = (
+    "--store or BOOMERANG_STORE names another folder, --no_store or BOOMERANG_NO_STORE=true trains without one"
+)
 
 
 def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: TrainSettings) -> str:
@@ -96,12 +101,31 @@ class Entry:
 
     @contextmanager
     def reserved(self) -> Iterator[None]:
-        """Make other runs of the same member wait until the context ends; they then find the member done."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(self.folder / ".lock"):
+        """Make other runs of the same member wait until the context ends; they then find the member done.
+
+        A run that has to wait says so on stderr. The system frees the lock of a run that has ended, however it ended.
+
+        Raises
+        ------
+        OSError
+            If the store cannot be written; it says how to name another one.
+        """
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            print(f"waiting for another run, which trains the same member: {self.folder}", file=sys.stderr, flush=True)
+            lock.acquire()
+        except OSError as error:
+            reason = f"the member store cannot be written ({error.strerror}): {ANOTHER_STORE}"
+            raise OSError(error.errno, reason, str(self.folder)) from None
+        try:
             for leftover in self.folder.glob(".*.tmp"):
                 leftover.unlink()
             yield
+        finally:
+            lock.release()
 
     def read(self) -> bytes | None:
         """The last checkpoint, or None if there is none.

@@ -1,4 +1,7 @@
+import errno
+import os
 import threading
+from pathlib import Path
 
 import grimp
 import pytest
@@ -106,7 +109,7 @@ def test_a_changed_checkpoint_is_refused(tmp_path, content):
         Entry(tmp_path).read()
 
 
-def test_a_second_run_of_the_same_member_waits_and_finds_it_done(tmp_path):
+def test_a_second_run_of_the_same_member_says_that_it_waits_and_finds_it_done(tmp_path, capfd):
     entry, found = Entry(tmp_path), []
 
     def wait_and_read():
@@ -118,6 +121,7 @@ def test_a_second_run_of_the_same_member_waits_and_finds_it_done(tmp_path):
         second.start()
         second.join(0.3)
         assert second.is_alive()
+        assert capfd.readouterr().err == f"waiting for another run, which trains the same member: {tmp_path}\n"
         entry.write(b"done")
     second.join(10)
     assert found == [b"done"]
@@ -127,3 +131,15 @@ def test_files_that_a_killed_write_left_are_deleted(tmp_path):
     (tmp_path / ".checkpoint.abc.tmp").write_bytes(b"half")
     with Entry(tmp_path).reserved():
         assert list(tmp_path.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("refused", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_store_that_cannot_be_written_tells_how_to_name_another(tmp_path, monkeypatch, refused):
+    def mkdir(*arguments, **options):
+        raise OSError(refused, os.strerror(refused))
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    words = "--store or BOOMERANG_STORE names another folder, --no_store or BOOMERANG_NO_STORE=true trains without one"
+    with pytest.raises(OSError, match=words) as found, Entry(tmp_path / "store" / "name").reserved():
+        pass
+    assert (found.value.errno, found.value.filename) == (refused, str(tmp_path / "store" / "name"))
