@@ -51,6 +51,9 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
     for line in purchases.notes:
         tell(f"{data_path}: {line}")
+    reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
+    # Kept where there is one: files without offsets leave the summary that they always left.
+    reading |= {"offset": purchases.offset} if purchases.offset else {}
     table = purchases.table
     table["part"] = split_parts(len(table), config.val_split, config.test_split)
     train_table = table[table["part"] == "train"]
@@ -69,7 +72,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
             "file": printable_name(data_path),
             "normalised": purchases.normalised,
             "dropped": purchases.dropped,
-            "reading": {"datetime_format": config.datetime_format, "timezone": config.timezone},
+            "reading": reading,
             "split": {"val_split": config.val_split, "test_split": config.test_split},
             "parts": _describe_parts(table),
         },

@@ -1,5 +1,6 @@
 """Which ensembles there are, what their members read, and which question they answer."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -71,3 +72,11 @@ ANSWERS = {"next": COMBINATION, "made": "context"}
 def ensembles_answering(question: str) -> list[str]:
     """The ensembles that answer `question`, one of `QUESTIONS`."""
     return [name for name, spec in ENSEMBLES.items() if spec.question == question]
+
+
+def order_column(columns: Container[str]) -> str:
+    """The column that tells which purchase was made first: `instant` where offsets told it, else `datetime`.
+
+    Local time goes back an hour in autumn; `datetime` is local time and serves the calendar.
+    """
+    return "instant" if "instant" in columns else "datetime"

@@ -64,8 +64,8 @@ def _survives(pattern: str, n_fields: int) -> bool:
     return (*read.timetuple()[:6], read.microsecond)[:n_fields] == (*moment.timetuple()[:6], 7)[:n_fields]
 
 
-class Reading(Section):
-    """How datetimes of the CSV are read, in training and for a prediction alike."""
+class DatetimeSettings(Section):
+    """How the datetimes of a CSV are written, and whose local time they become."""
 
     datetime_format: Annotated[str, Field(min_length=1)] | None
     timezone: Annotated[str, Field(min_length=1)] | None
@@ -96,13 +96,32 @@ class Reading(Section):
         return name
 
     @model_validator(mode="after")
-    def _say_where_offsets_lead(self) -> "Reading":
-        if self.timezone is None and "z" in _directives(self.datetime_format or ""):
+    def _say_where_offsets_lead(self) -> "DatetimeSettings":
+        has_offset = "z" in _directives(self.datetime_format or "")
+        if self.timezone is None and has_offset:
             raise ValueError("datetime_format with %z needs timezone: the zone to convert to (found None)")
         return self
 
 
-class PrepareSettings(Reading):
+class Reading(DatetimeSettings):
+    """How the datetimes of a training were read, and so are read for a prediction.
+
+    Attributes
+    ----------
+    offset : str or None
+        The offset from UTC that all of them had, such as +09:00, where no timezone was given; None where they had none.
+    """
+
+    offset: Annotated[str, Field(pattern="^[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+
+    @model_validator(mode="after")
+    def _lead_to_one_local_time(self) -> "Reading":
+        if self.offset is not None and (self.timezone is not None or self.datetime_format is not None):
+            raise ValueError(f"offset must be null beside timezone or datetime_format (found {self.offset!r})")
+        return self
+
+
+class PrepareSettings(DatetimeSettings):
     """How the CSV becomes scaled features in three parts."""
 
     data_path: Annotated[str, Field(min_length=1)]

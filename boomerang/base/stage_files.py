@@ -102,8 +102,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number in JSON")
 
 
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """The `columns` of a parquet file that an earlier stage wrote.
+def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The `columns` of a parquet file that an earlier stage wrote, and after them those of `optional` that it has.
 
     Raises
     ------
@@ -112,6 +112,8 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     """
     content = io.BytesIO(read_artifact(path))
     try:
+        if optional:
+            columns = [*columns, *(name for name in optional if name in parquet.read_schema(content).names)]
         table = parquet.read_table(content, columns=columns)
         # Text that is no UTF-8 would be found out only when it is looked at.
         table.validate(full=True)

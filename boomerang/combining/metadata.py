@@ -11,7 +11,7 @@ from boomerang.features.prepared import Source
 from boomerang.features.scaler import Scaler
 
 # Format 2 combined members by their logits, with a temperature; 3 added the context ensemble and the combination of
-# ensembles; 4 added the centre of that combination; 5 added what the training learned from.
+# ensembles; 4 added the centre of that combination; 5 what the training learned from, and the offset of its datetimes.
 FORMAT_VERSION = 5
 
 

@@ -214,14 +214,16 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
         labels = parse_labels(flags.history)
         tell_model(flags, metadata)
         return {"returned": labels}, len(labels)
-    reading = metadata.reading.model_dump()
-    purchases = read_purchases(flags.history_csv, **reading)
+    reading = metadata.reading
+    purchases = read_purchases(flags.history_csv, **reading.model_dump())
     for note in purchases.notes:
         tell(f"{flags.history_csv}: {note}")
     tell_model(flags, metadata, flags.history_csv, purchases)
     table, n_history = purchases.table, len(purchases.table)
     if flags.next_datetime is not None:
-        table = append_purchase(table, flags.next_datetime, flags.next_number, **reading)
+        table = append_purchase(
+            table, flags.next_datetime, flags.next_number, reading.datetime_format, reading.timezone
+        )
     return metadata.scaling.extend(table), n_history
 
 

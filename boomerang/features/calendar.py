@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from boomerang.base.ensembles import order_column
+
 # A DataFrame, or its columns as arrays, which cost a prediction of one purchase far less.
 Table = pd.DataFrame | Mapping[str, np.ndarray]
 
@@ -21,7 +23,7 @@ def raw_features(table: Table, number_transform: str) -> np.ndarray:
     Parameters
     ----------
     table : DataFrame or mapping of str to ndarray
-        With `datetime` and `number`, in time order.
+        With `datetime` (naive local time), `number` and, where it is known, `instant` (naive UTC), in time order.
     number_transform : {"asinh", "none"}
         `asinh` grows like a logarithm, is defined for zero and negative numbers and keeps an order of 80,000 pieces
         from flattening all others to nothing.
@@ -29,8 +31,9 @@ def raw_features(table: Table, number_transform: str) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_rows, 7), float64
-        Year, month 1-12, day 1-31, hour 0-23, weekday 0-6 from Monday, the transformed number, and log(1 + gap), where
-        gap is the seconds since the purchase before (0 for the first).
+        Year, month 1-12, day 1-31, hour 0-23, weekday 0-6 from Monday, all of the local time, the transformed number,
+        and log(1 + gap), where gap is the seconds since the purchase before (0 for the first). Without instants the gap
+        is that of the local times, which a clock change makes longer or shorter.
     """
     # NumPy's own calendar: pandas' takes a tenth of the time that a single prediction may take.
     times = np.asarray(table["datetime"]).astype("datetime64[us]")
@@ -45,6 +48,7 @@ def raw_features(table: Table, number_transform: str) -> np.ndarray:
         (days.astype(np.int64) + 3) % 7,
     ]
     columns.append(_apply(math.asinh, number) if number_transform == "asinh" else number)
-    gaps = np.diff(times, prepend=times[:1])
+    moments = np.asarray(table[order_column(table)]).astype("datetime64[us]")
+    gaps = np.diff(moments, prepend=moments[:1])
     columns.append(_apply(math.log1p, gaps / np.timedelta64(1, "s")))
     return np.column_stack(columns).astype(np.float64)

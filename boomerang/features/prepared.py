@@ -10,10 +10,10 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between, shown
-from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part
+from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part, order_column
 from boomerang.base.errors import ArtifactError
 from boomerang.base.settings import Reading, TestSplit, ValSplit
-from boomerang.base.stage_files import read_table
+from boomerang.base.stage_files import read_json, read_table
 
 # The longest name that a file system takes is of 255 bytes.
 MAX_NAME = 255
@@ -92,14 +92,18 @@ class SummaryFile(Source, extra="ignore"):
 def read_prepared(path: Path) -> pd.DataFrame:
     """Purchases in time order: `datetime`, `returned` 0 or 1, `part`, and the scaled features, float32.
 
+    Where the datetimes of the CSV had offsets, their order is that of a further column, `instant`.
+
     Raises
     ------
     ArtifactError
         If the file cannot be read, lacks a column, or holds what `prepare` never writes there.
     """
-    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES])
-    if table["datetime"].dtype.kind != "M" or not table["datetime"].is_monotonic_increasing:
-        raise ArtifactError(f"{path}: datetime must be naive datetimes, none before the one above it")
+    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES], optional=("instant",))
+    order = order_column(table)
+    no_times = [name for name in ("datetime", order) if table[name].dtype.kind != "M" or table[name].isna().any()]
+    if no_times or not table[order].is_monotonic_increasing:
+        raise ArtifactError(f"{path}: {(*no_times, order)[0]} must be naive datetimes, none before the one above it")
     if not pd.api.types.is_integer_dtype(table["returned"]) or not table["returned"].isin((0, 1)).all():
         raise ArtifactError(f"{path}: returned must be 0 or 1 in every row")
     counts = [int((table["part"] == part).sum()) for part in PARTS]
@@ -118,23 +122,30 @@ def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     Returns
     -------
     DataFrame
-        `datetime` (ISO 8601) and `returned` (yes, no) as text, `number` as float64; in time order.
+        `datetime` (ISO 8601) and `returned` (yes, no) as text, `number` as float64; in time order. Datetimes have an
+        offset where those of the CSV had one: Z where a timezone leads to local time, else the one of all rows.
     dict of str to int
         Rows of `train`, `val` and `test`.
 
     Raises
     ------
     ArtifactError
-        As `read_prepared`, or where a number is not finite.
+        As `read_prepared`, or where a number is not finite or nothing leads from instants to local times.
     """
     path = prepared_dir / "purchases.parquet"
     table = read_prepared(path)
     number = read_table(path, ["number"])["number"]
     if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
         raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    times, offset = table["datetime"], ""
+    if "instant" in table:
+        reading = read_json(prepared_dir / "summary.json", SummaryFile).reading
+        times, offset = (table["instant"], "Z") if reading.timezone else (times, reading.offset or "")
+        if not offset:
+            raise ArtifactError(f"{path}: instant needs a timezone or an offset under reading in summary.json")
     history = pd.DataFrame(
         {
-            "datetime": [time.isoformat() for time in table["datetime"]],
+            "datetime": [f"{time.isoformat()}{offset}" for time in times],
             "returned": np.array(["no", "yes"])[table["returned"]],
             "number": number,
         }

@@ -58,13 +58,13 @@ def run_folds(history: pd.DataFrame, counts: dict[str, int], config: Settings, r
 def _settings_of_fold(config: Settings, counts: dict[str, int], n_rows: int) -> Settings:
     """Settings that split a history of `n_rows` purchases into `val` and `test` of the given sizes, without a backtest.
 
-    The history comes from `read_history`, so the settings for reading a foreign file are reset.
+    The history comes from `read_history`, so the settings for reading a foreign file are reset; but the timezone still
+    leads from the offsets to local time.
     """
     prepare = {
         "val_split": counts["val"] / n_rows,
         "test_split": counts["test"] / n_rows,
         "datetime_format": None,
-        "timezone": None,
         "on_bad_rows": "error",
     }
     changed = {

@@ -1,17 +1,16 @@
-"""Dates and times of a purchase history, from text to naive local time."""
+"""Dates and times of a purchase history, from text to local times and instants."""
 
 import itertools
 import re
 from datetime import datetime
+from datetime import timezone as fixed_zone
 
-import numpy as np
 import pandas as pd
 
-from boomerang.base.errors import DataError
+from boomerang.reading.offsets import OFFSET, OWN, Times, convert, note_no_offset, offset_minutes, place
 
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
-OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-5][0-9])?)"
 # What dates and times of other forms are made of, for hints.
 DATE_FORMS = [
     *(mark.join((*order, year)) for year in ("%Y", "%y") for mark in "/.-" for order in (("%d", "%m"), ("%m", "%d"))),
@@ -27,15 +26,20 @@ CLOCK_FORMS = [
         for offset in ("", "%z", " %z")
     ),
 ]
+# An offset, or what is meant as one.
+LIKE_OFFSET = f"(?:{OFFSET}| ?[+-][0-9:]+)"
 CUT = "datetime: fractions of a second were cut to six digits"
-# A day away from either end of the years 1 to 9999, an offset or a zone leads to no other year.
-FIRST_INSTANT, LAST_INSTANT = pd.Timestamp("0001-01-02"), pd.Timestamp("9999-12-30 23:59:59.999999")
 
 
 def parse_datetimes(
-    name: str, text: pd.Series, notes: list[str], datetime_format: str | None, timezone: str | None
-) -> tuple[pd.Series, str]:
-    """Naive local times, NaT where the text is no date, and the rule that was applied.
+    name: str,
+    text: pd.Series,
+    notes: list[str],
+    datetime_format: str | None,
+    timezone: str | None,
+    offset: str | None = OWN,
+) -> tuple[Times, str]:
+    """When purchases were made, and the rule that was applied.
 
     Parameters
     ----------
@@ -49,15 +53,18 @@ def parse_datetimes(
         A strptime pattern, or ISO 8601.
     timezone : str or None
         IANA zone to whose local time datetimes with an offset are converted.
+    offset : str or None
+        Without a timezone, the offset whose local times are kept: `OWN` for the one that all rows share, or that of a
+        training, such as +09:00, to which others are converted; None refuses offsets, as where a training had none.
 
     Raises
     ------
     DataError
-        If some rows have an offset and others none, or offsets differ and no timezone says where they lead.
+        If some rows have an offset and others none, or nothing says to which local time offsets lead.
     """
     if datetime_format:
         expected = f"datetime must be in the form {datetime_format} (prepare.datetime_format), and exist"
-        return _parse_format(text, notes, datetime_format, timezone), expected
+        return _parse_format(text, notes, datetime_format, timezone, offset), expected
     is_plain = text.str.fullmatch(f"{DATE}(?:{TIME})?")
     has_offset = text.str.fullmatch(f"{DATE}{TIME}{OFFSET}")
     naive = text.where(~has_offset, text.str.replace(f"{OFFSET}$", "", regex=True)).where(is_plain | has_offset)
@@ -66,35 +73,37 @@ def parse_datetimes(
         notes.append(CUT)
         naive = naive.str.replace(r"([.][0-9]{6})[0-9]+", r"\1", regex=True)
     parsed = pd.to_datetime(naive, format="ISO8601", errors="coerce")
-    parsed = parsed.where(parsed.dt.year >= 1)
-    if has_offset.any():
-        minutes = _offset_minutes(text.where(has_offset).str.replace(f"^{DATE}{TIME}", "", regex=True))
-        parsed = parsed.where(~(minutes.abs() >= 24 * 60))
-        parsed = _remove_offsets(name, text, parsed, minutes.where(parsed.notna()), notes, timezone)
-    return parsed, "datetime must be an ISO 8601 date like 2024-03-31 18:05:00"
+    minutes = offset_minutes(text.where(has_offset).str.replace(f"^{DATE}{TIME}", "", regex=True))
+    parsed = parsed.where((parsed.dt.year >= 1) & (minutes.notna() | ~has_offset))
+    times = place(name, text, parsed, minutes, notes, timezone, offset)
+    return times, "datetime must be an ISO 8601 date like 2024-03-31 18:05:00"
 
 
-def write_datetime(moment: pd.Timestamp, datetime_format: str | None, timezone: str | None) -> str:
-    """A local time as a file of this form writes it; the pattern may leave out what is finer than a minute."""
-    if datetime_format is None:
-        return str(moment)
-    if timezone is not None and "z" in re.findall("%(.)", datetime_format):
-        # An hour that a clock change repeats is taken for its first time; one that it skips is never a local time.
-        moment = moment.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
-    return moment.strftime(datetime_format)
+def write_datetime(purchase: pd.Series, datetime_format: str | None) -> str:
+    """When a purchase of a table was made, as a file of this form writes it: with its offset, where it has one.
+
+    The pattern may leave out what is finer than a minute.
+    """
+    moment = purchase["datetime"]
+    if "instant" in purchase:
+        moment = moment.tz_localize(fixed_zone(moment - purchase["instant"]))
+    return str(moment) if datetime_format is None else str(moment.strftime(datetime_format))
 
 
-def _parse_format(text: pd.Series, notes: list[str], datetime_format: str, timezone: str | None) -> pd.Series:
-    """Naive local times, NaT where the text is not of the form."""
+def _parse_format(
+    text: pd.Series, notes: list[str], datetime_format: str, timezone: str | None, offset: str | None
+) -> Times:
+    """When purchases were made, NaT where the text is not of the form."""
     directives = re.findall("%(.)", datetime_format)
     parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="z" in directives)
     if "S" in directives:
         parsed = parsed.mask(parsed.index.isin(_leap_seconds(text[parsed.dt.second < 2], datetime_format)))
-    if "z" in directives:
-        parsed = _to_local(parsed.dt.tz_localize(None), timezone)
     if parsed.dt.nanosecond.any():
         notes.append(CUT)
-    return parsed
+    if "z" in directives and timezone:
+        return convert(parsed.dt.tz_localize(None), timezone, notes)
+    note_no_offset(timezone, offset, notes)
+    return Times(parsed)
 
 
 def _leap_seconds(text: pd.Series, datetime_format: str) -> list[int]:
@@ -108,45 +117,9 @@ def _leap_seconds(text: pd.Series, datetime_format: str) -> list[int]:
     return rows
 
 
-def _to_local(instants: pd.Series, timezone: str | None) -> pd.Series:
-    """Local times of naive UTC `instants`; NaT where the year may leave 1 to 9999."""
-    instants = instants.where(instants.between(FIRST_INSTANT, LAST_INSTANT))
-    local: pd.Series = instants.dt.tz_localize("UTC").dt.tz_convert(timezone).dt.tz_localize(None)
-    return local
-
-
-def _offset_minutes(offsets: pd.Series) -> pd.Series:
-    """Minutes east of UTC of `Z`, `+01`, `+0100` or `+01:00`, NaN where there is none."""
-    digits = offsets.str.replace(":", "").str.replace("Z", "+0000").str.ljust(5, "0")
-    minutes: pd.Series = digits.str[1:3].astype("float64") * 60 + digits.str[3:5].astype("float64")
-    return minutes.where(digits.str[0] != "-", -minutes)
-
-
-def _remove_offsets(
-    name: str, text: pd.Series, parsed: pd.Series, minutes: pd.Series, notes: list[str], timezone: str | None
-) -> pd.Series:
-    """Local times without an offset; whether those of a mixed file are the shop's own cannot be guessed."""
-    good = parsed.notna()
-    if (lacking := good & minutes.isna()).any():
-        row, value = text.index[lacking][0], text[lacking].iloc[0]
-        raise DataError(f"{name} row {row}: datetime must have an offset like the other rows (found {value!r})")
-    found = np.unique(minutes[good])
-    if timezone:
-        notes.append(f"datetime: converted to local time in {timezone}")
-        return _to_local(parsed - pd.to_timedelta(minutes, unit="min"), timezone)
-    if len(found) > 1:
-        other = minutes[good & (minutes != minutes[good].iloc[0])].index[0]
-        raise DataError(
-            f"{name} row {other}: datetime must have one offset throughout, or prepare.timezone must say which zone "
-            f"to convert to (found {text[other]!r} after {text[good].iloc[0]!r})"
-        )
-    notes.append("datetime: the offset, the same in every row, was left out: local times are kept")
-    return parsed
-
-
 def hint_at_form(value: str) -> str:
     """What a value that is no ISO 8601 date looks like, and what to do; the patterns that are named do read it."""
-    if re.fullmatch(f"{DATE} ?(?:Z|[+-][0-9:]+)", value):
+    if re.fullmatch(f"{DATE}{LIKE_OFFSET}", value):
         return ", a date with an offset but without a time"
     if readings := _find_readings(value):
         also = " and prepare.timezone" if any("%z" in reading for reading in readings) else ""
@@ -157,7 +130,7 @@ def hint_at_form(value: str) -> str:
         return ", perhaps the serial number of a date in a spreadsheet: format the column as a date and export it again"
     if re.fullmatch(r"\d{1,2}:\d{2}.*", value, re.ASCII):
         return ", a time without a date"
-    if re.fullmatch(f"{DATE}(?:{TIME})?(?:Z|[+-][0-9:]+)?", value):
+    if re.fullmatch(f"{DATE}(?:{TIME})?(?:{LIKE_OFFSET})?", value):
         return ", a day or time that does not exist"
     return "; for another form set prepare.datetime_format"
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from boomerang.base.ensembles import order_column
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.reading.csv_cells import Cells, read_cells
 from boomerang.reading.datetimes import parse_datetimes, write_datetime
 from boomerang.reading.faults import BAD_DATE, Fault, Faults
+from boomerang.reading.offsets import OWN, last_offset
 
 YES = ("yes", "y", "true", "t", "1")
 NO = ("no", "n", "false", "f", "0")
@@ -34,8 +36,9 @@ class Purchases:
     Attributes
     ----------
     table : DataFrame
-        `datetime` (datetime64[us], naive local time), `returned` (int8, 0 or 1) and `number` (float64, finite), sorted
-        by datetime, ties in file order.
+        `datetime` (datetime64[us], naive local time), `returned` (int8, 0 or 1) and `number` (float64, finite); where
+        the datetimes of the file have offsets also `instant` (datetime64[us], naive UTC). Sorted by the instant where
+        there is one, else by datetime; ties in file order.
     rows : ndarray of shape (n_purchases,), int
         Where each stood in the file, as an editor numbers its rows.
     others : DataFrame of str
@@ -44,6 +47,8 @@ class Purchases:
         What was not in the plain form and how it was read.
     dropped : dict of str to int
         Rows left out, by reason.
+    offset : str or None
+        The offset of the local times, such as +09:00, where the datetimes share one; None with a timezone.
     """
 
     table: pd.DataFrame
@@ -51,6 +56,7 @@ class Purchases:
     others: pd.DataFrame
     normalised: list[str] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    offset: str | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -64,6 +70,7 @@ def read_purchases(
     timezone: str | None = None,
     on_bad_rows: str = "error",
     keep_others: bool = False,
+    offset: str | None = OWN,
 ) -> Purchases:
     """Read the CSV, or gzipped CSV, at `path`.
 
@@ -79,6 +86,8 @@ def read_purchases(
         Refuse the file at its first bad row, or leave bad rows out and count them.
     keep_others : bool
         Keep the other columns too.
+    offset : str or None
+        Without a timezone, the offset whose local times are kept, as for `parse_datetimes`; by default the file's own.
 
     Raises
     ------
@@ -90,22 +99,31 @@ def read_purchases(
     faults = Faults()
     text = _strip_cells(cells, faults, notes)
     labels = _parse_labels(cells.table["returned"], text["returned"], faults, notes)
-    times, expected = parse_datetimes(path.name, text["datetime"], notes, datetime_format, timezone)
-    faults.add(cells.table["datetime"], times.isna(), BAD_DATE, expected)
+    times, expected = parse_datetimes(path.name, text["datetime"], notes, datetime_format, timezone, offset)
+    faults.add(cells.table["datetime"], times.local.isna(), BAD_DATE, expected)
     numbers = _parse_numbers(text["number"], faults)
     if faults.found and on_bad_rows == "error":
         raise DataError(f"{path.name} {faults.describe(datetime_format)}")
-    table = pd.DataFrame({"datetime": times, "returned": labels, "number": numbers})
+    moments = times.columns()
+    table = pd.DataFrame({**moments, "returned": labels, "number": numbers}).astype(dict.fromkeys(moments, "M8[us]"))
     table = table[~table.index.isin(faults.rows)]
     if table.empty:
         first = faults.describe(datetime_format)
         raise DataError(f"{path.name}: no purchase is left, every row is bad; the first: {first}")
-    if not table["datetime"].is_monotonic_increasing:
-        notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
-    table["datetime"] = table["datetime"].astype("datetime64[us]")
-    table = table.sort_values("datetime", kind="stable")
+    table = _sort(table, notes)
     others = cells.others.loc[table.index].reset_index(drop=True)
-    return Purchases(table.reset_index(drop=True), table.index.to_numpy(), others, notes, faults.counts)
+    rows = table.index.to_numpy()
+    return Purchases(table.reset_index(drop=True), rows, others, notes, faults.counts, times.offset)
+
+
+def _sort(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """The rows in time order; ties keep the order of the file."""
+    column = order_column(table)
+    order = table[column]
+    if order.is_monotonic_increasing:
+        return table
+    notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
+    return table.sort_values(column, kind="stable")
 
 
 def _strip_cells(cells: Cells, faults: Faults, notes: list[str]) -> pd.DataFrame:
@@ -158,21 +176,36 @@ def append_purchase(
     Raises
     ------
     SettingsError
-        If a CSV would be refused with it, or it is earlier than the last past purchase.
+        If a CSV would be refused with it, or it is earlier than the last past purchase: in time, where offsets tell it.
     """
-    text = pd.Series([next_datetime.strip()])
-    made = parse_datetimes("next_datetime", text, [], datetime_format, timezone)[0].iloc[0]
-    last = table["datetime"].iloc[-1]
-    if pd.isna(made) or made < last:
-        written = write_datetime(last, datetime_format, timezone)
-        expected = f"a datetime as in the training, {written} (the last purchase) or later"
-        raise SettingsError(f"next_datetime must be {expected} (found {next_datetime!r})")
+    made = _parse_made(table, next_datetime, datetime_format, timezone)
     faults = Faults()
     numbers = _parse_numbers(pd.Series([next_number.strip()]), faults)
     if faults.found:
         raise SettingsError(f"next_{faults.found[0].expected} (found {next_number!r})")
-    row = pd.DataFrame({"datetime": [made], "returned": [0], "number": numbers}).astype(table.dtypes)
+    row = pd.DataFrame({**made, "returned": [0], "number": numbers})[list(table)].astype(table.dtypes)
     return pd.concat([table, row], ignore_index=True)
+
+
+def _parse_made(
+    table: pd.DataFrame, next_datetime: str, datetime_format: str | None, timezone: str | None
+) -> dict[str, pd.Series]:
+    """When the purchase after those of `table` was made: its columns of one row; parameters as in `append_purchase`."""
+    has_offsets = "instant" in table
+    offset = last_offset(table) if has_offsets and not timezone else OWN
+    text = pd.Series([next_datetime.strip()])
+    times, _ = parse_datetimes("next_datetime", text, [], datetime_format, timezone, offset)
+    if has_offsets != (times.instants is not None) and times.local.notna().all():
+        how = "an offset, as the datetimes" if has_offsets else "no offset, as the datetimes"
+        raise SettingsError(f"next_datetime must have {how} of the past purchases have (found {next_datetime!r})")
+    made = times.columns()
+    last = table.iloc[-1]
+    # NaT is neither before nor after another time.
+    if not made[order_column(made)].iloc[0] >= last[order_column(table)]:
+        written = write_datetime(last, datetime_format)
+        expected = f"a datetime as in the training, {written} (the last purchase) or later"
+        raise SettingsError(f"next_datetime must be {expected} (found {next_datetime!r})")
+    return made
 
 
 def parse_labels(text: str) -> np.ndarray:

@@ -322,6 +322,56 @@ def test_one_purchase_is_not_called_purchases(trained, capsys):
     )
 
 
+def read_with(copied, **reading):
+    """Artifacts of a training that read its datetimes so."""
+    path = copied / "models_meta.json"
+    metadata = json.loads(path.read_text())
+    metadata["reading"] |= reading
+    path.write_text(json.dumps(metadata))
+    return copied
+
+
+def history(path, datetimes):
+    path.write_text("datetime,returned,number\n" + "".join(f"{time},no,{n}\n" for n, time in enumerate(datetimes)))
+    return path
+
+
+JUST_MADE = ("--next_number", "3", "--json", "--next_datetime")
+
+
+def test_history_and_purchase_just_made_are_converted_to_the_offset_of_the_training(copied, capsys, tmp_path):
+    artifacts = ("--artifacts_dir", read_with(copied, offset="+09:00"))
+    local = history(tmp_path / "a.csv", [f"2025-01-0{day}T20:00+09:00" for day in range(1, 7)])
+    utc = history(tmp_path / "b.csv", [f"2025-01-0{day}T11:00Z" for day in range(1, 7)])
+    expected, note = run(capsys, "--history_csv", local, *JUST_MADE, "2025-01-07T08:00+09:00", *artifacts)
+    assert "left out" in note
+    found, note = run(capsys, "--history_csv", utc, *JUST_MADE, "2025-01-06T23:00Z", *artifacts)
+    assert found == expected
+    assert note == f"{utc}: datetime: converted to the offset of the training, +09:00\n"
+    scores = run(capsys, "--csv", utc, *artifacts).out
+    assert scores == run(capsys, "--csv", local, *artifacts).out
+    assert "2025-01-06T20:00:00" in scores
+
+
+@pytest.mark.parametrize(
+    ("offset", "past", "made", "code", "message"),
+    [
+        (None, "", "+09:00", 2, "next_datetime must have no offset, as the datetimes of the past purchases have"),
+        (None, "+09:00", "+09:00", 3, "a.csv row 2: datetime must have no offset, as in the training"),
+        (None, "Z", "Z", 3, "a.csv row 2: datetime must have no offset, as in the training"),
+        ("+09:00", "+09:00", "", 2, "next_datetime must have an offset, as the datetimes of the past purchases have"),
+        ("+09:00", "", "Z", 2, "next_datetime must have no offset, as the datetimes of the past purchases have"),
+    ],
+)
+def test_an_offset_that_leads_to_no_local_time_is_refused(copied, capsys, tmp_path, offset, past, made, code, message):
+    path = history(tmp_path / "a.csv", [f"2025-01-0{day}T10:00{past}" for day in range(1, 7)])
+    artifacts = ("--artifacts_dir", read_with(copied, offset=offset))
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "--history_csv", path, *JUST_MADE, f"2025-01-08T11:00{made}", *artifacts)
+    assert caught.value.code == code
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
 def help_into(stdout):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = [sys.executable, ROOT / "predict.py", "--help"]

@@ -1,10 +1,12 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from boomerang.base.ensembles import SCALED_FEATURES
 from boomerang.base.errors import ArtifactError
-from boomerang.features.prepared import read_prepared
+from boomerang.features.prepared import read_history, read_prepared
 
 
 def table(**columns):
@@ -55,6 +57,63 @@ def test_what_prepare_never_writes_is_refused(tmp_path, columns, message):
     with pytest.raises(ArtifactError, match=message) as refused:
         read_prepared(tmp_path / "a.parquet")
     assert str(refused.value).isprintable()
+
+
+# Local times of an hour that a clock change repeats.
+REPEATED = {
+    "datetime": pd.to_datetime(["2025-10-26T01:30", "2025-10-26T01:10", "2025-10-26T01:40", "2025-10-26T02:00"]),
+    "instant": pd.to_datetime(["2025-10-26T00:30", "2025-10-26T01:10", "2025-10-26T01:40", "2025-10-26T02:00"]),
+}
+
+
+def test_instants_tell_the_order_where_there_are_some(tmp_path):
+    table(**REPEATED).to_parquet(tmp_path / "a.parquet", index=False)
+    found = read_prepared(tmp_path / "a.parquet")
+    assert found["datetime"].tolist() == REPEATED["datetime"].tolist()
+    assert found["instant"].tolist() == REPEATED["instant"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"instant": REPEATED["instant"][::-1]}, "instant must be naive datetimes, none before the one above it"),
+        ({"instant": [1, 2, 3, 4]}, "instant must be naive datetimes"),
+        ({"instant": pd.to_datetime([None, *REPEATED["instant"][1:]])}, "instant must be naive datetimes"),
+        ({"datetime": pd.to_datetime([None, *REPEATED["datetime"][1:]])}, "datetime must be naive datetimes"),
+    ],
+)
+def test_instants_that_prepare_never_writes_are_refused(tmp_path, columns, message):
+    table(**REPEATED | columns).to_parquet(tmp_path / "a.parquet", index=False)
+    with pytest.raises(ArtifactError, match=message):
+        read_prepared(tmp_path / "a.parquet")
+
+
+def prepared(folder, reading, **columns):
+    """What `prepare` leaves of four purchases."""
+    table(number=[1.0] * 4, **columns).to_parquet(folder / "purchases.parquet", index=False)
+    summary = {"reading": {"datetime_format": None} | reading, "split": {"val_split": 0.2, "test_split": 0.1}}
+    (folder / "summary.json").write_text(json.dumps(summary | {"parts": {}}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("reading", "columns", "first"),
+    [
+        ({"timezone": None}, {}, "2024-01-01T00:00:00"),
+        ({"timezone": "Europe/London"}, {}, "2024-01-01T00:00:00"),
+        ({"timezone": "Europe/London"}, REPEATED, "2025-10-26T00:30:00Z"),
+        ({"timezone": None, "offset": "+09:00"}, {"instant": REPEATED["instant"]}, "2024-01-01T00:00:00+09:00"),
+    ],
+)
+def test_a_history_carries_the_offsets_that_it_was_read_with(tmp_path, reading, columns, first):
+    history, counts = read_history(prepared(tmp_path, reading, **columns))
+    assert history["datetime"][0] == first
+    assert counts == {"train": 2, "val": 1, "test": 1}
+
+
+def test_instants_that_nothing_leads_from_to_local_time_are_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="instant needs a timezone or an offset under reading"):
+        read_history(prepared(tmp_path, {"timezone": None}, **REPEATED))
 
 
 @pytest.mark.parametrize("column", ["datetime", "returned", "part", "number_scaled"])

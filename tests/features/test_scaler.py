@@ -50,6 +50,19 @@ def test_raw_features_are_calendar_and_number():
     assert column(raw_features(rows, "none"), "number_scaled").tolist() == [0.0, 2.0, -3.0]
 
 
+def test_gaps_come_from_the_instant_and_the_calendar_from_local_time():
+    # Europe/London: 40 minutes of an hour that is repeated, then the hour that is left out in spring.
+    local = ("2025-10-26T01:30", "2025-10-26T01:10", "2026-03-29T00:30", "2026-03-29T02:00")
+    instants = ("2025-10-26T00:30", "2025-10-26T01:10", "2026-03-29T00:30", "2026-03-29T01:00")
+    rows = table(*((time, 1.0) for time in local)).assign(instant=pd.to_datetime(list(instants)))
+    gaps = [0, 40 * 60, (153 * 24 * 60 + 23 * 60 + 20) * 60, 30 * 60]
+    found = raw_features(rows, "none")
+    assert column(found, LOG_GAP_SCALED).tolist() == [math.log1p(gap) for gap in gaps]
+    assert column(found, "hour").tolist() == [1, 1, 0, 2]
+    as_arrays = {name: rows[name].to_numpy() for name in rows}
+    np.testing.assert_array_equal(raw_features(as_arrays, "none"), found)
+
+
 def test_an_ensemble_reads_its_features_and_each_label_a_purchase_later():
     rows = pd.DataFrame({"hour": [0.1, 0.2, 0.3], "gap_scaled": [0.0, 0.5, 1.0], "returned": [1, 0, 1]})
     stream = stack_features(rows, ("gap_scaled", "hour", "returned_before"))

@@ -13,7 +13,7 @@ def parse(*texts, datetime_format=None, timezone=None):
     times, _ = parse_datetimes(
         "a.csv", pd.Series(texts, index=range(2, len(texts) + 2)), notes, datetime_format, timezone
     )
-    return [None if pd.isna(time) else time.isoformat() for time in times], notes
+    return [None if pd.isna(time) else time.isoformat() for time in times.local], notes
 
 
 def test_iso_dates_are_read_and_others_are_missing():

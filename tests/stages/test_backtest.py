@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from boomerang.base.execution import Execution
 from boomerang.base.stage_files import read_json
 from boomerang.measures.evaluation import BacktestFile
 from stages.backtest import backtest, run_pipeline
+from stages.prepare import prepare
 
 EXECUTION = Execution(jobs=1, quiet=True, no_store=True)
 
@@ -59,6 +61,38 @@ def test_a_fold_knows_nothing_of_what_came_later(trained, tmp_path, config):
     with pytest.raises(SettingsError, match="seen"):
         run(trained, tmp_path, config(n_folds=4), stages)
     assert seen == [140]
+
+
+@pytest.mark.parametrize(
+    ("form", "reading"),
+    [
+        ("%Y-%m-%dT%H:%MZ", {"timezone": "Europe/London"}),
+        ("%d/%m/%Y %H:%M +0000", {"timezone": "Europe/London", "datetime_format": "%d/%m/%Y %H:%M %z"}),
+        ("%Y-%m-%dT%H:%M+09:00", {}),
+        ("%Y-%m-%dT%H:%M", {"timezone": "Europe/London"}),
+        ("%d/%m/%Y %H:%M", {"datetime_format": "%d/%m/%Y %H:%M"}),
+    ],
+)
+def test_a_fold_reads_the_instants_and_local_times_of_the_whole(params, tmp_path, form, reading):
+    # Over the night in which London's clocks go back.
+    times = pd.date_range("2025-10-25T12:00", periods=100, freq="20min")
+    rows = "".join(f"{time.strftime(form)},{'yes' if n % 3 else 'no'},1\n" for n, time in enumerate(times))
+    (tmp_path / "purchases.csv").write_text("datetime,returned,number\n" + rows)
+    params["prepare"] |= {"data_path": str(tmp_path / "purchases.csv")} | reading
+    config = settings.validate_settings(params | {"evaluate": {"n_folds": 2}}, "test")
+    prepare(tmp_path / "purchases.csv", tmp_path / "prepared", config.prepare)
+    seen = []
+
+    def stages(config, execution, out):
+        prepare(Path(config.prepare.data_path), tmp_path / "fold", config.prepare)
+        seen.append(pd.read_parquet(tmp_path / "fold" / "purchases.parquet"))
+        raise SettingsError("seen")
+
+    with pytest.raises(SettingsError, match="seen"):
+        backtest(tmp_path / "prepared", tmp_path, config, EXECUTION, stages)
+    whole = pd.read_parquet(tmp_path / "prepared" / "purchases.parquet")
+    columns = [name for name in ("datetime", "instant", "returned", "number") if name in whole]
+    pd.testing.assert_frame_equal(seen[0][columns], whole[columns][:90])
 
 
 @pytest.mark.parametrize(("n_folds", "n_train"), [(7, 20), (200, -3840)])

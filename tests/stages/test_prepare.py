@@ -8,6 +8,7 @@ import pytest
 from boomerang.base import settings
 from boomerang.base.ensembles import SCALED_FEATURES
 from boomerang.base.errors import DataError
+from boomerang.features.prepared import read_history
 from stages.prepare import prepare
 from tests.support import write_purchases
 
@@ -81,3 +82,39 @@ def test_dropped_rows_and_the_way_of_reading_are_in_the_summary(params, tmp_path
     assert summary["dropped"] == {"returned not a label": 2, "datetime not a date": 1}
     assert summary["reading"] == {"datetime_format": None, "timezone": None}
     assert "a.csv: rows left out, returned not a label: 2" in capsys.readouterr().err
+
+
+def write_instants(path, suffix="Z"):
+    """Purchases every twenty minutes over the night in which London's clocks go back."""
+    times = pd.date_range("2025-10-25T12:00", periods=72, freq="20min")
+    rows = "".join(f"{time.isoformat()}{suffix},{'yes' if n % 3 else 'no'},1\n" for n, time in enumerate(times))
+    path.write_text("datetime,returned,number\n" + rows)
+    return path, times
+
+
+@pytest.mark.parametrize(
+    ("suffix", "timezone", "offset", "hours"), [("Z", "Europe/London", None, 1), ("+09:00", None, "+09:00", 0)]
+)
+def test_prepared_purchases_keep_instant_and_local_time(params, tmp_path, suffix, timezone, offset, hours):
+    path, times = write_instants(tmp_path / "a.csv", suffix)
+    params["prepare"]["timezone"] = timezone
+    table, _ = run(params, path, tmp_path / "out")
+    assert list(table.columns)[:3] == ["datetime", "instant", "returned"]
+    instants = times if timezone else times - pd.Timedelta("9h")
+    assert table["instant"].tolist() == instants.tolist()
+    assert table["datetime"][0] == times[0] + pd.Timedelta(hours, "h")
+    assert table["gap_scaled"][1:].nunique() == 1
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["reading"].get("offset") == offset
+    history, _ = read_history(tmp_path / "out")
+    history.to_csv(tmp_path / "b.csv", index=False)
+    again, _ = run(params, tmp_path / "b.csv", tmp_path / "again")
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_a_timezone_that_converts_nothing_is_said(params, tmp_path, capsys):
+    params["prepare"]["timezone"] = "Europe/London"
+    run(params, write_purchases(tmp_path / "a.csv"), tmp_path / "out")
+    note = "datetime: taken as local time: without an offset, timezone Europe/London converts nothing"
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["normalised"] == [note]
+    assert note in capsys.readouterr().err
