@@ -6,7 +6,8 @@ import pandas as pd
 
 from boomerang.base.errors import DataError
 
-OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-5][0-9])?)"
+# UTC stands for one offset, which no other abbreviation of a zone does: GMT is also said of London's summer.
+OFFSET = r" ?(?:Z|[Uu][Tt][Cc]|[+-][0-9]{2}(?::?[0-5][0-9])?)"
 # In place of an offset: that of the file, which all its rows must share.
 OWN = "own"
 # A day away from either end of the years 1 to 9999, an offset or a zone leads to no other year.
@@ -37,8 +38,9 @@ class Times:
 
 
 def offset_minutes(offsets: pd.Series) -> pd.Series:
-    """Minutes east of UTC of `Z`, `+01`, `+0100` or `+01:00`, NaN where there is none or it is a day or more."""
-    digits = offsets.str.replace(":", "").str.replace("Z", "+0000").str.ljust(5, "0")
+    """Minutes east of UTC of `Z`, `UTC`, `+01`, `+0100` or `+01:00`, NaN where there is none or it is a day or more."""
+    digits = offsets.str.strip().str.upper().str.replace("UTC|Z", "+0000", regex=True)
+    digits = digits.str.replace(":", "").str.ljust(5, "0")
     minutes: pd.Series = digits.str[1:3].astype("float64") * 60 + digits.str[3:5].astype("float64")
     return minutes.where(minutes < 24 * 60).where(digits.str[0] != "-", -minutes)
 

@@ -342,7 +342,7 @@ JUST_MADE = ("--next_number", "3", "--json", "--next_datetime")
 def test_history_and_purchase_just_made_are_converted_to_the_offset_of_the_training(copied, capsys, tmp_path):
     artifacts = ("--artifacts_dir", read_with(copied, offset="+09:00"))
     local = history(tmp_path / "a.csv", [f"2025-01-0{day}T20:00+09:00" for day in range(1, 7)])
-    utc = history(tmp_path / "b.csv", [f"2025-01-0{day}T11:00Z" for day in range(1, 7)])
+    utc = history(tmp_path / "b.csv", [f"2025-01-0{day} 11:00:00 UTC" for day in range(1, 7)])
     expected, note = run(capsys, "--history_csv", local, *JUST_MADE, "2025-01-07T08:00+09:00", *artifacts)
     assert "left out" in note
     found, note = run(capsys, "--history_csv", utc, *JUST_MADE, "2025-01-06T23:00Z", *artifacts)

@@ -52,8 +52,8 @@ def test_without_offsets_there_are_no_instants(tmp_path, how):
 @pytest.mark.parametrize(
     ("written", "minutes"),
     [
-        *(("Z", 0), ("+00", 0), ("-00:00", 0), ("+23:59", 1439)),
-        *(("+0530", 330), ("+05:30", 330), ("-08", -480), ("-08:00", -480), ("-03:30", -210)),
+        *(("Z", 0), (" Z", 0), (" UTC", 0), ("UTC", 0), (" utc", 0), ("+00", 0), ("-00:00", 0), ("+23:59", 1439)),
+        *(("+0530", 330), ("+05:30", 330), (" +0530", 330), ("-08", -480), (" -08:00", -480), ("-03:30", -210)),
     ],
 )
 @pytest.mark.parametrize("time", ["2025-01-01 10:05", "2025-01-01T10:05:00", "2025-01-01 10:05:00.000000"])
@@ -65,6 +65,26 @@ def test_an_offset_is_read_in_every_spelling(tmp_path, time, written, minutes):
     assert purchases.normalised == ["datetime: the offset, the same in every row, was left out: local times are kept"]
 
 
+@pytest.mark.parametrize("written", [" GMT", " BST", " EST", "UT", " UTC+1", "  UTC", "z", " UTC Z", "+24:00", " +1"])
+def test_an_abbreviation_that_stands_for_several_zones_is_no_offset(tmp_path, written):
+    with pytest.raises(DataError, match=r"row 2: datetime must be an ISO 8601 date"):
+        read_times(tmp_path, f"2025-01-01 10:05:00{written}")
+
+
+def test_utc_is_read_as_z_with_and_without_fractions_in_one_file(tmp_path):
+    bigquery = ("2025-07-01 09:05:00 UTC", "2025-07-01 10:05:00.123456 UTC", "2025-07-01 11:05:00Z")
+    purchases = read_times(tmp_path, *bigquery)
+    assert times(purchases) == ["2025-07-01T09:05:00", "2025-07-01T10:05:00.123456", "2025-07-01T11:05:00"]
+    assert times(read_times(tmp_path, *bigquery, **LONDON))[0] == "2025-07-01T10:05:00"
+
+
+def test_a_day_that_does_not_exist_is_named_so_with_utc_too(tmp_path):
+    with pytest.raises(DataError, match="a day or time that does not exist"):
+        read_times(tmp_path, "2025-02-30 10:05:00 UTC")
+    with pytest.raises(DataError, match="a date with an offset but without a time"):
+        read_times(tmp_path, "2025-02-03 UTC")
+
+
 def test_an_offset_of_a_bad_row_asks_nothing_of_the_others(tmp_path):
     purchases = read_times(tmp_path, "2025-02-30T10:00Z", "2025-01-01T10:00", on_bad_rows="drop")
     assert list(purchases.table.columns) == ["datetime", "returned", "number"]
@@ -74,7 +94,7 @@ def test_an_offset_of_a_bad_row_asks_nothing_of_the_others(tmp_path):
 # What a training had, what is to be predicted from, the local time of the first purchase, and the note.
 TO_PREDICT_FROM = [
     ("+09:00", ("2025-01-01T10:00+09:00",), "2025-01-01T10:00:00", "the same in every row, was left out"),
-    ("+09:00", ("2025-01-01T10:00+0900",), "2025-01-01T10:00:00", "the same in every row, was left out"),
+    ("+09:00", ("2025-01-01T10:00 +0900",), "2025-01-01T10:00:00", "the same in every row, was left out"),
     ("+09:00", ("2025-01-01T10:00Z",), "2025-01-01T19:00:00", "converted to the offset of the training, +09:00"),
     ("-03:30", ("2025-01-01T01:00Z",), "2024-12-31T21:30:00", "converted to the offset of the training, -03:30"),
     ("+00:00", ("2025-01-01T10:00+01:00", "2025-07-01T10:00+02:00"), "2025-01-01T09:00:00", "converted to the offset"),
@@ -109,7 +129,7 @@ def test_a_timezone_that_converts_nothing_is_noted(tmp_path, how):
 MADE = [
     (("2025-01-01T10:00",), "2025-01-01T11:00", {}, "2025-01-01T11:00:00"),
     (("2025-01-01T10:00+09:00",), "2025-01-01T11:00+09:00", {}, "2025-01-01T11:00:00"),
-    (("2025-01-01T10:00+09:00",), "2025-01-01T02:00Z", {}, "2025-01-01T11:00:00"),
+    (("2025-01-01T10:00+09:00",), "2025-01-01T02:00 UTC", {}, "2025-01-01T11:00:00"),
     (("2025-01-01T10:00-03:30",), "2025-01-02T00:00Z", {}, "2025-01-01T20:30:00"),
     (("2025-07-01T10:00Z",), "2025-07-01T12:00+02:00", LONDON, "2025-07-01T11:00:00"),
     (AUTUMN[:1], AUTUMN[1], LONDON, "2025-10-26T01:10:00"),
@@ -125,14 +145,14 @@ def test_the_purchase_just_made_is_read_like_those_before_it(tmp_path, past, mad
     assert found.dtypes.to_dict() == table.dtypes.to_dict()
     assert found[: len(table)].equals(table)
     if "instant" in found:
-        assert found["instant"].iloc[-1] == pd.Timestamp(made).tz_convert(None)
+        assert found["instant"].iloc[-1] == pd.Timestamp(made.replace(" UTC", "Z")).tz_convert(None)
 
 
 @pytest.mark.parametrize(
     ("past", "made", "how", "message"),
     [
         ("2025-01-01T10:00", "2025-01-01T11:00+09:00", {}, "must have no offset, as the datetimes of the past"),
-        ("2025-01-01T10:00", "2025-01-01T11:00Z", {}, "must have no offset"),
+        ("2025-01-01T10:00", "2025-01-01T11:00 UTC", {}, "must have no offset"),
         ("2025-01-01T10:00", "2025-01-01T11:00Z", LONDON, "must have no offset"),
         ("2025-01-01T10:00Z", "2025-01-01T11:00", {}, "must have an offset, as the datetimes of the past"),
         ("2025-01-01T10:00Z", "2025-01-01T11:00", LONDON, "must have an offset"),
