@@ -38,7 +38,7 @@ class Purchases:
     table : DataFrame
         `datetime` (datetime64[us], naive local time), `returned` (int8, 0 or 1) and `number` (float64, finite); where
         the datetimes of the file have offsets also `instant` (datetime64[us], naive UTC). Sorted by the instant where
-        there is one, else by datetime; ties in file order.
+        there is one, else by datetime; ties in file order, those of a file that falls throughout from its end.
     rows : ndarray of shape (n_purchases,), int
         Where each stood in the file, as an editor numbers its rows.
     others : DataFrame of str
@@ -117,12 +117,19 @@ def read_purchases(
 
 
 def _sort(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """The rows in time order; ties keep the order of the file."""
+    """The rows in time order: a file that falls throughout has its latest purchase first, among ties too."""
     column = order_column(table)
     order = table[column]
     if order.is_monotonic_increasing:
         return table
-    notes.append("datetime: rows out of order were sorted; ties keep the order of the file")
+    if order.is_monotonic_decreasing:
+        notes.append("datetime: rows fall throughout (newest first) and were sorted from the end of the file, ties too")
+        return table.iloc[::-1]
+    n_ties = int(order.duplicated(keep=False).sum())
+    notes.append(
+        "datetime: rows out of order were sorted; ties keep the order of the file: "
+        f"{n_ties:,} of {len(table):,} purchases share their datetime with another"
+    )
     return table.sort_values(column, kind="stable")
 
 

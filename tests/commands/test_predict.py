@@ -372,6 +372,25 @@ def test_an_offset_that_leads_to_no_local_time_is_refused(copied, capsys, tmp_pa
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_file_newest_first_gives_the_predictions_of_the_same_file_oldest_first(trained, capsys, tmp_path):
+    days = [f"2025-01-0{1 + n // 4}T10:00" for n in range(24)]
+    rising = history(tmp_path / "a.csv", days)
+    header, *rows = rising.read_text().splitlines()
+    rows = [row.replace("no", "yes") if n % 3 else row for n, row in enumerate(rows)]
+    rising.write_text("\n".join([header, *rows, ""]))
+    falling = tmp_path / "b.csv"
+    falling.write_text("\n".join([header, *rows[::-1], ""]))
+    common = ("--artifacts_dir", trained, "--ensemble", "all")
+    asked = ("--history_csv", rising, *common), ("--history_csv", falling, *common)
+    assert len({run(capsys, *arguments).out for arguments in asked}) == 1
+    made = ("--artifacts_dir", trained, *JUST_MADE, "2025-02-01")
+    assert run(capsys, "--history_csv", rising, *made).out == run(capsys, "--history_csv", falling, *made).out
+    scores = [run(capsys, "--csv", path, *common).out.splitlines() for path in (rising, falling)]
+    # Only the number of the row in the file differs.
+    assert len({tuple(line.partition(",")[2] for line in lines) for lines in scores}) == 1
+    assert scores[1][1].startswith("25,")
+
+
 def help_into(stdout):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = [sys.executable, ROOT / "predict.py", "--help"]

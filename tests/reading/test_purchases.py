@@ -99,8 +99,81 @@ def test_date_without_a_time_is_midnight(tmp_path):
 
 def test_ties_keep_the_order_of_the_file(tmp_path):
     rows = "".join(f"2024-01-01 10:00,no,{number}\n" for number in range(50))
-    purchases = read(tmp_path, HEADER + "2024-01-01 11:00,no,99\n" + rows)
-    assert purchases.table["number"].tolist() == [*range(50), 99]
+    purchases = read(tmp_path, HEADER + "2024-01-01 11:00,no,99\n" + rows + "2024-01-01 11:00,no,100\n")
+    assert purchases.table["number"].tolist() == [*range(50), 99, 100]
+    assert purchases.normalised == [
+        "datetime: rows out of order were sorted; ties keep the order of the file: 52 of 52 purchases share their "
+        "datetime with another"
+    ]
+
+
+# Six purchases, oldest first; two pairs share a datetime.
+RISING = (
+    *("2025-12-01T09:00,no,2", "2025-12-01T10:00,no,1", "2025-12-01T10:00,yes,4"),
+    *("2025-12-02T11:00,no,3", "2025-12-02T12:00,no,1", "2025-12-02T12:00,yes,2"),
+)
+NEWEST_FIRST = "datetime: rows fall throughout (newest first) and were sorted from the end of the file, ties too"
+
+
+def written(rows):
+    return HEADER + "".join(f"{row}\n" for row in rows)
+
+
+def test_a_file_that_falls_throughout_is_read_from_its_end(tmp_path):
+    rising, falling = read(tmp_path, written(RISING)), read(tmp_path, written(RISING[::-1]))
+    pd.testing.assert_frame_equal(falling.table, rising.table)
+    assert falling.rows.tolist() == [7, 6, 5, 4, 3, 2]
+    assert (rising.normalised, falling.normalised) == ([], [NEWEST_FIRST])
+
+
+@pytest.mark.parametrize(
+    ("bad", "n_dropped"), [("2025-12-01T09:30,perhaps,1", 1), ("2026-01-01T00:00,no,x", 1), ("soon,no,1", 1), ("", 0)]
+)
+def test_rows_that_are_left_out_do_not_hide_that_a_file_falls(tmp_path, bad, n_dropped):
+    for at in (0, 3, 6):
+        rows = [*RISING[::-1][:at], bad, *RISING[::-1][at:]]
+        purchases = read(tmp_path, written(rows), on_bad_rows="drop", keep_others=True)
+        assert sum(purchases.dropped.values()) == n_dropped
+        assert purchases.normalised[-1] == NEWEST_FIRST
+        assert purchases.table["number"].tolist() == [2, 1, 4, 3, 1, 2]
+
+
+def test_other_columns_stay_with_the_rows_of_a_file_that_falls(tmp_path):
+    content = "note,datetime,returned,number\n" + "".join(f"{n},2025-01-0{9 - n},no,{n}\n" for n in range(5))
+    purchases = read(tmp_path, content, keep_others=True)
+    assert purchases.others["note"].tolist() == ["4", "3", "2", "1", "0"]
+    assert purchases.table["number"].tolist() == [4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("rows", [RISING[:1], ["2025-01-01,no,1", "2025-01-01,no,2", "2025-01-01,no,3"]])
+def test_a_file_without_a_fall_keeps_its_order(tmp_path, rows):
+    purchases = read(tmp_path, written(rows))
+    assert purchases.rows.tolist() == list(range(2, 2 + len(rows)))
+    assert purchases.normalised == []
+
+
+def test_a_file_that_falls_by_the_instant_is_read_from_its_end(tmp_path):
+    # Its local times rise once, in the hour that a clock change repeats.
+    rows = ("2025-10-26T01:10Z,no,1", "2025-10-26T00:30Z,yes,2", "2025-10-26T00:30Z,no,3", "2025-10-25T00:30Z,no,4")
+    purchases = read(tmp_path, written(rows), timezone="Europe/London")
+    assert purchases.table["number"].tolist() == [4, 3, 2, 1]
+    assert purchases.normalised[-1] == NEWEST_FIRST
+
+
+HOURS = st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(1, 9)), min_size=1, max_size=20).map(
+    lambda rows: sorted(rows, key=lambda row: row[0])
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=HOURS.filter(lambda rows: rows[0][0] < rows[-1][0]), suffix=st.sampled_from(["", "Z", "+09:00"]))
+def test_a_history_is_the_same_oldest_and_newest_first(tmp_path_factory, rows, suffix):
+    folder = tmp_path_factory.mktemp("rows")
+    lines = [f"2025-01-01T0{hour}:00{suffix},{'yes' if back else 'no'},{number}" for hour, back, number in rows]
+    rising, falling = read(folder, written(lines)), read(folder, written(lines[::-1]))
+    pd.testing.assert_frame_equal(falling.table, rising.table)
+    assert rising.table["number"].tolist() == [number for *_, number in rows]
+    assert (falling.rows + rising.rows == len(rows) + 3).all()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +273,8 @@ def test_any_valid_table_survives_writing_and_reading(tmp_path_factory, rows):
     # Quoted, as a spreadsheet writes text: a lone quote in a bare cell means something else.
     written.to_csv(buffer, index=False, quoting=2, lineterminator="\n")
     found = read(tmp_path_factory.mktemp("round"), buffer.getvalue()).table
-    expected = table.sort_values("datetime", kind="stable", ignore_index=True)
+    falls = table["datetime"].is_monotonic_decreasing and table["datetime"].nunique() > 1
+    expected = table[:: -1 if falls else 1].sort_values("datetime", kind="stable", ignore_index=True)
     assert found["datetime"].tolist() == expected["datetime"].tolist()
     assert found["returned"].tolist() == expected["returned"].astype(int).tolist()
     assert [math.copysign(1, n) * n for n in found["number"]] == [math.copysign(1, n) * n for n in expected["number"]]

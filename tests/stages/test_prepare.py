@@ -112,6 +112,20 @@ def test_prepared_purchases_keep_instant_and_local_time(params, tmp_path, suffix
     pd.testing.assert_frame_equal(again, table)
 
 
+def test_a_file_that_falls_is_prepared_as_the_same_file_rising(params, tmp_path):
+    path = write_purchases(tmp_path / "a.csv")
+    header, *rows = path.read_text().splitlines()
+    rows = [f"{row[:10]}T00:00:00{row[19:]}" for row in rows]  # three purchases or so a day, none before the other
+    path.write_text("\n".join([header, *rows, ""]))
+    (tmp_path / "b.csv").write_text("\n".join([header, *rows[::-1], ""]))
+    run(params, path, tmp_path / "a")
+    run(params, tmp_path / "b.csv", tmp_path / "b")
+    for name in ("purchases.parquet", "scaler.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert any("newest first" in note for note in summary["normalised"])
+
+
 def test_a_timezone_that_converts_nothing_is_said(params, tmp_path, capsys):
     params["prepare"]["timezone"] = "Europe/London"
     run(params, write_purchases(tmp_path / "a.csv"), tmp_path / "out")
