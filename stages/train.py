@@ -123,6 +123,7 @@ def main() -> None:
     (windows_dir,) = (Path(str(path).format(ensemble=ensemble)) for path in INPUTS)
     watched = unchanged([windows_dir], config, lambda: settings.load().training(ensemble))
     with replacing(ARTIFACTS) as new, watched:
+        execution.warn_of_idle({ensemble: config})
         train({ensemble: config}, windows_dir.parent, new, execution)
 
 

@@ -193,6 +193,8 @@ def main(arguments: list[str]) -> None:
     flags = parser.parse_args(arguments)
     if flags.tolerance is not None and not 0 <= flags.tolerance < float("inf"):
         parser.error(f"--tolerance must be a number from 0 (found {flags.tolerance})")
+    if flags.record and (flags.runs != 1 or flags.tolerance is not None):
+        parser.error("--record reproduces nothing: --runs and --tolerance do not go with it")
     if flags.record:
         record(root)
         return

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from boomerang.base.checks import Section, describe_faults, int_between
 from boomerang.base.errors import SettingsError
 from boomerang.base.paths import ROOT, store_dir
+from boomerang.base.settings import TrainSettings
 from boomerang.base.wording import tell
 
 
@@ -73,9 +74,31 @@ class Execution(Section):
         except ValidationError as error:
             lines = [_call_by_variable(line, given) for line in describe_faults(error, "execution")]
             raise SettingsError("\n".join(lines)) from None
+        known = {f"BOOMERANG_{name.upper()}" for name in (*cls.model_fields, "debug")}
+        for name in sorted(name for name in os.environ if name.startswith("BOOMERANG_") and name not in known):
+            warn(f"{name} does nothing: what is read is {', '.join(sorted(known))}")
         if "prefetch_factor" in found and execution.num_workers == 0:
-            tell("warning: prefetch_factor does nothing without num_workers")
+            warn("prefetch_factor does nothing without num_workers")
+        if execution.no_store and execution.store != store_dir(repository):
+            warn(f"store does nothing with no_store (found {execution.store})")
         return execution
+
+    def warn_of_idle(self, configs: dict[str, TrainSettings]) -> None:
+        """Say which settings do nothing in a training of the ensembles in `configs`, a line each."""
+        idle: dict[str, list[str]] = {}
+        for ensemble, config in configs.items():
+            for reason in config.idle:
+                idle.setdefault(reason, []).append(ensemble)
+        for reason, ensembles in idle.items():
+            warn(f"{reason} ({', '.join(ensembles)})")
+        if self.pin_memory and not any(config.use_gpu for config in configs.values()):
+            warn("pin_memory does nothing without use_gpu")
+
+
+def warn(message: str) -> None:
+    """Say on stderr that something was asked for and does nothing, which stops no run."""
+    # Printable: a name or value of the environment could hold what a terminal takes for commands.
+    tell(f"warning: {message if message.isprintable() else repr(message)}")
 
 
 def _call_by_variable(line: str, given: dict[str, Any]) -> str:

@@ -97,9 +97,14 @@ class DatetimeSettings(Section):
 
     @model_validator(mode="after")
     def _say_where_offsets_lead(self) -> "DatetimeSettings":
-        has_offset = "z" in _directives(self.datetime_format or "")
+        pattern, has_offset = self.datetime_format, "z" in _directives(self.datetime_format or "")
         if self.timezone is None and has_offset:
             raise ValueError("datetime_format with %z needs timezone: the zone to convert to (found None)")
+        if self.timezone is not None and pattern is not None and not has_offset:
+            raise ValueError(
+                f"timezone converts datetimes with an offset alone: datetime_format needs %z, or leave timezone out "
+                f"(found {self.timezone} with {shown(pattern)})"
+            )
         return self
 
 
@@ -170,6 +175,19 @@ class TrainSettings(Section):
     lr_schedule: Literal["constant", "cosine"]
     precision: Literal["fp32", "fp16", "bf16"]
     use_gpu: bool
+
+    @property
+    def idle(self) -> list[str]:
+        """What of these settings was set and does nothing, a line each."""
+        found = []
+        # The first epoch may be the best: as many without a better one must be over before the last.
+        if self.early_stopping_patience >= max(self.epochs - 1, 1):
+            found.append(
+                f"early_stopping_patience {self.early_stopping_patience} does nothing with epochs {self.epochs}"
+            )
+        if self.lr_schedule == "cosine" and self.epochs == 1:
+            found.append("lr_schedule cosine does nothing with epochs 1")
+        return found
 
 
 class EvaluateSettings(Section):

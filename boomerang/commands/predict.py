@@ -123,6 +123,7 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
         raise SettingsError("--next goes with a prediction of one purchase; --csv scores the probability of yes")
     if flags.describe:
         given = [name for name in PREDICTING if getattr(flags, name) is not None]
+        given += ["next"] * (flags.next != "yes") + ["use_gpu"] * flags.use_gpu
         if given:
             raise SettingsError(f"--describe predicts nothing: --{given[0]} does not go with it")
         return []

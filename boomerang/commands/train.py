@@ -16,7 +16,7 @@ from boomerang import __version__
 from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError, exit_on_error
-from boomerang.base.execution import Execution
+from boomerang.base.execution import Execution, warn
 from boomerang.base.outputs import LOCK_FILE, replacing
 from boomerang.base.paths import (
     ARTIFACTS,
@@ -184,6 +184,15 @@ def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.S
     return settings.validate_settings(params, "settings")
 
 
+def warn_of_idle(config: settings.Settings, execution: Execution, flags: argparse.Namespace) -> None:
+    """Say which settings and flags do nothing in this training, a line each."""
+    execution.warn_of_idle({name: config.training(name) for name in ENSEMBLES})
+    lengths, cap = config.sequences.seq_lengths, config.sequences.max_seq_cap
+    # In params.yaml every key has a value: only a flag tells that somebody meant it.
+    if flags.max_seq_cap is not None and lengths != "auto" and max(lengths) <= cap:
+        warn(f"max_seq_cap {cap} does nothing with seq_lengths up to {max(lengths)}")
+
+
 def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) -> None:
     """Run every stage, in the order of `dvc.yaml`, into `artifacts_dir`."""
     # Imported here because torch takes a second to import.
@@ -228,4 +237,6 @@ def main(arguments: list[str], prog: str = "train.py") -> None:
         # Under nohup it is meant to outlive the shell.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             die_with_parent()
-        run(apply_flags(params, flags), execution, flags.artifacts_dir)
+        config = apply_flags(params, flags)
+        warn_of_idle(config, execution, flags)
+        run(config, execution, flags.artifacts_dir)

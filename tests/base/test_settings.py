@@ -228,3 +228,16 @@ def test_odd_yaml_is_refused_without_a_traceback(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(SettingsError):
         settings.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%Y %H:%M", "%Y-%m-%d", "%d/%m/%Y %%z"])
+def test_a_pattern_without_an_offset_beside_a_timezone_is_refused(params, pattern):
+    params["prepare"] |= {"datetime_format": pattern, "timezone": "Europe/London"}
+    with pytest.raises(SettingsError) as refused:
+        settings.validate_settings(params, "test")
+    assert str(refused.value) == (
+        "test: prepare: timezone converts datetimes with an offset alone: datetime_format needs %z, or leave timezone "
+        f"out (found Europe/London with {pattern!r})"
+    )
+    params["prepare"]["datetime_format"] = f"{pattern} %z"
+    settings.validate_settings(params, "test")

@@ -67,6 +67,7 @@ def change(content, path, value):
         (["reading", "offset"], 9),
         (["reading"], {"datetime_format": None, "timezone": "Europe/London", "offset": "+00:00"}),
         (["reading"], {"datetime_format": "%Y-%m-%d", "timezone": None, "offset": "+00:00"}),
+        (["reading"], {"datetime_format": "%Y-%m-%d", "timezone": "Europe/London", "offset": None}),
         (["precision"], "fp8"),
         (["scaling"], None),
         (["scaling", "features"], 5),

@@ -141,6 +141,8 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--history", "yes,no", *MADE], 2, "--history_csv must be given together"),
         (["--describe", "--next_number", "5"], 2, "--history_csv must be given together"),
         (["--describe", "--ensemble", "all"], 2, "--describe predicts nothing: --ensemble does not go with it"),
+        (["--describe", "--next", "no"], 2, "--describe predicts nothing: --next does not go with it"),
+        (["--describe", "--use_gpu"], 2, "--describe predicts nothing: --use_gpu does not go with it"),
         (["--describe", "--output", "x"], 2, "--output goes with --csv"),
         (["--csv", "none.csv"], 3, "none.csv: cannot be read"),
         (["--csv", "none.csv", "--output", "/dev/null"], 2, "/dev/null, which is no file"),

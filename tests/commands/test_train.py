@@ -378,6 +378,27 @@ def test_folders_of_somebody_else_are_not_replaced(small, tmp_path, run_here):
     assert (tmp_path / "out" / "time" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (["--max_seq_cap", "4"], ["max_seq_cap 4 does nothing with seq_lengths up to 4"]),
+        (["--max_seq_cap", "3"], []),
+        (["--max_seq_cap", "4", "--seq_lengths", "auto"], []),
+        (
+            ["--pin_memory", "--lr_schedule", "cosine"],
+            [
+                "lr_schedule cosine does nothing with epochs 1 (time, simple, context)",
+                "pin_memory does nothing without use_gpu",
+            ],
+        ),
+    ],
+)
+def test_a_flag_that_does_nothing_is_warned_of(small, run_here, monkeypatch, given, found):
+    monkeypatch.setattr(train, "run", lambda *given: None)
+    ended = run_here(*small, *given)
+    assert (ended.returncode, ended.stderr.splitlines()) == (0, [f"warning: {line}" for line in found])
+
+
 def test_debug_lets_the_error_through(run_here):
     with pytest.raises(DataError, match=r"none\.csv"):
         run_here("--data_path", "none.csv", "--debug")

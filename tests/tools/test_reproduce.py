@@ -123,6 +123,13 @@ def test_a_shift_is_measured_and_accepted_within_the_tolerance_alone(tmp_path):
     assert "\naccepted with a tolerance of 1e-06" in printed
 
 
+@pytest.mark.parametrize("other", ["--runs=2", "--tolerance=0"])
+def test_what_a_record_does_not_read_is_refused(other, capsys):
+    with pytest.raises(SystemExit):
+        main(["--record", other])
+    assert "--record reproduces nothing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "x"])
 def test_a_tolerance_that_is_no_finite_number_from_0_is_refused(text):
     with pytest.raises(SystemExit, match="2"):
