@@ -168,7 +168,7 @@ def test_a_name_too_much_is_found(graph):
 def test_what_every_stage_runs_and_none_lists_computes_nothing(package):
     """Python runs these on the way to any module of theirs; `dvc.yaml` names them nowhere."""
     body = ast.parse((ROOT / package / "__init__.py").read_text()).body
-    assert {type(node) for node in body} <= {ast.Expr, ast.ImportFrom, ast.If, ast.Assign, ast.FunctionDef}
+    assert {type(node) for node in body} <= {ast.Expr, ast.Import, ast.ImportFrom, ast.If, ast.Assign, ast.FunctionDef}
     assert {node.module for node in body if isinstance(node, ast.ImportFrom)} <= {"typing"}
     assert [ast.unparse(node.test) for node in body if isinstance(node, ast.If)] in ([], ["TYPE_CHECKING"])
     assert [node.name for node in body if isinstance(node, ast.FunctionDef)] in ([], ["__getattr__"])

@@ -223,7 +223,7 @@ def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(run_here, monk
 OUT_OF_RANGE = {
     **dict.fromkeys(("epochs", "batch_size", "hidden_size", "num_layers", "grad_accum_steps", "max_seq_cap"), "0"),
     **dict.fromkeys(("val_split", "test_split", "lr"), "11"),
-    **dict.fromkeys(("n_folds", "seed", "early_stopping_patience"), "-1"),
+    **dict.fromkeys(("n_folds", "seed", "early_stopping_patience", "equivalence_margin"), "-1"),
     **{"seq_lengths": "0", "datetime_format": "%Q", "timezone": "Nowhere", "data_path": ""},
 }
 
@@ -381,14 +381,14 @@ def test_folders_of_somebody_else_are_not_replaced(small, tmp_path, run_here):
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        (["--max_seq_cap", "4"], ["max_seq_cap 4 does nothing with seq_lengths up to 4"]),
+        (["--max_seq_cap", "4"], ["--max_seq_cap 4 does nothing with --seq_lengths up to 4"]),
         (["--max_seq_cap", "3"], []),
         (["--max_seq_cap", "4", "--seq_lengths", "auto"], []),
         (
             ["--pin_memory", "--lr_schedule", "cosine"],
             [
-                "lr_schedule cosine does nothing with epochs 1 (time, simple, context)",
-                "pin_memory does nothing without use_gpu",
+                "--lr_schedule cosine does nothing with epochs 1 (time, simple, context)",
+                "--pin_memory does nothing without --use_gpu",
             ],
         ),
     ],

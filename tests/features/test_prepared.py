@@ -91,8 +91,13 @@ def test_instants_that_prepare_never_writes_are_refused(tmp_path, columns, messa
 def prepared(folder, reading, **columns):
     """What `prepare` leaves of four purchases."""
     table(number=[1.0] * 4, **columns).to_parquet(folder / "purchases.parquet", index=False)
-    summary = {"reading": {"datetime_format": None} | reading, "split": {"val_split": 0.2, "test_split": 0.1}}
-    (folder / "summary.json").write_text(json.dumps(summary | {"parts": {}}))
+    summary = {
+        "file": "purchases.csv",
+        "reading": {"datetime_format": None} | reading,
+        "split": {"val_split": 0.2, "test_split": 0.1},
+    }
+    figures = {"rows": 1, "base_rate": 0.5, "first": "2024-01-01T00:00:00", "last": "2024-01-04T00:00:00"}
+    (folder / "summary.json").write_text(json.dumps(summary | {"parts": {"train": figures, "val": figures}}))
     return folder
 
 

@@ -79,7 +79,7 @@ def test_a_fold_reads_the_instants_and_local_times_of_the_whole(params, tmp_path
     rows = "".join(f"{time.strftime(form)},{'yes' if n % 3 else 'no'},1\n" for n, time in enumerate(times))
     (tmp_path / "purchases.csv").write_text("datetime,returned,number\n" + rows)
     params["prepare"] |= {"data_path": str(tmp_path / "purchases.csv")} | reading
-    config = settings.validate_settings(params | {"evaluate": {"n_folds": 2}}, "test")
+    config = settings.validate_settings(params | {"evaluate": params["evaluate"] | {"n_folds": 2}}, "test")
     prepare(tmp_path / "purchases.csv", tmp_path / "prepared", config.prepare)
     seen = []
 
