@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES, PARTS
+from boomerang.base.ensembles import ENSEMBLES, PARTS, most_past
 from boomerang.base.errors import DataError, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
@@ -60,13 +60,13 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     if not lengths:
         reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
         split = read_json(prepared_dir / "summary.json", SummaryFile).split
-        needed = fewest_rows(min(requested) + 1, split.val_split, split.test_split) or "far more"
+        needed = fewest_rows(most_past(min(requested)) + 1, split.val_split, split.test_split) or "far more"
         raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
     for name, spec in ENSEMBLES.items():
         stream = torch.from_numpy(stack_features(table, spec.features))
         for length in lengths:
-            windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length))
+            windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length), spec.n_past(length))
             write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
     write_json(
         out_dir / "lengths.json",

@@ -34,6 +34,14 @@ class EnsembleSpec:
         """Purchases in a window of `seq_length` past ones: one more where the purchase in question is made."""
         return seq_length + (self.question == "made")
 
+    def n_past(self, seq_length: int) -> int:
+        """Past purchases that must be known for a window of `seq_length` past ones.
+
+        One more where a step tells of the purchase before it. The first purchase that is known has none before it, and
+        a gap and a label that nobody observed are in no window.
+        """
+        return seq_length + (not BACKWARD_FEATURES.isdisjoint(self.features))
+
     def member_file(self, seq_length: int) -> str:
         """File name of the member that reads `seq_length` purchases."""
         return f"{self.prefix}{seq_length}.pth"
@@ -42,6 +50,7 @@ class EnsembleSpec:
 # Features by the names that files have for them: whether the purchase before came back, and the scaled logarithm of one
 # and the seconds since it.
 RETURNED_LAG1, LOG_GAP_SCALED = "returned_before", "gap_scaled"
+BACKWARD_FEATURES = frozenset({RETURNED_LAG1, LOG_GAP_SCALED})
 TIME_FEATURES = ("year", "month", "day", "hour", "weekday", "number_scaled")
 SCALED_FEATURES = (*TIME_FEATURES, LOG_GAP_SCALED)
 
@@ -67,6 +76,11 @@ else:
 COMBINATION = "combination"
 # What gives the answer to a question: what is judged, and what decisions are made by.
 ANSWERS = {"next": COMBINATION, "made": "context"}
+
+
+def most_past(seq_length: int) -> int:
+    """Past purchases with which a window of `seq_length` can be cut for every ensemble."""
+    return max(spec.n_past(seq_length) for spec in ENSEMBLES.values())
 
 
 def ensembles_answering(question: str) -> list[str]:

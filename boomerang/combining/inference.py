@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, most_past
 from boomerang.base.errors import SettingsError
 from boomerang.combining.artifacts import read_member, read_metadata
 from boomerang.combining.metadata import Metadata
@@ -97,7 +97,7 @@ class TrainedEnsembles:
         Returns
         -------
         DataFrame of shape (end - first, n_names), float64
-            NaN where no member's sequence length fits the past.
+            NaN where the past is too short for every member.
         """
         pools = {name: self.pool(name) for name in (self._pools if names is None else names)}
         logits = self.member_logits(table, first, end, {member for pool in pools.values() for member in pool.members})
@@ -109,8 +109,7 @@ class TrainedEnsembles:
     ) -> dict[Member, np.ndarray]:
         """Each member's logits of shape (end - first,) for these rows, float64; NaN where the past is too short."""
         check_table(table, pd.DataFrame)
-        # One purchase more than the longest window holds, because `context` reads the label before each purchase.
-        start = max(first - self.metadata.seq_lengths[-1] - 1, 0)
+        start = max(first - most_past(self.metadata.seq_lengths[-1]), 0)
         found = {}
         for member, windows in self.windows(table.iloc[start:end], first - start, end - start, members).items():
             found[member] = np.full(end - first, np.nan)
@@ -120,7 +119,7 @@ class TrainedEnsembles:
     def windows(
         self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
     ) -> dict[Member, torch.Tensor]:
-        """Each member's windows for the rows from `first` to `end`, without rows whose past is shorter than L.
+        """Each member's windows for the rows from `first` to `end`, without rows whose past is too short.
 
         Returns
         -------
@@ -131,13 +130,14 @@ class TrainedEnsembles:
         streams = stack_streams(table, {name for name, _ in asked})
         found = {}
         for name, length in asked:
-            stream, n_steps = streams[name], ENSEMBLES[name].n_steps(length)
+            n_steps, n_past = ENSEMBLES[name].n_steps(length), ENSEMBLES[name].n_past(length)
+            stream = streams[name][n_past - length :]
             if len(stream) < n_steps:
                 found[name, length] = stream.new_empty((0, n_steps, stream.shape[1]))
                 continue
-            # The target of window i is row i + length.
+            # The target of window i is row i + n_past.
             every = stream.unfold(0, n_steps, 1).transpose(1, 2)  # (n_windows, n_steps, n_features)
-            found[name, length] = every[max(first - length, 0) : max(end - length, 0)]
+            found[name, length] = every[max(first - n_past, 0) : max(end - n_past, 0)]
         return found
 
     def logits(self, member: Member, windows: torch.Tensor) -> np.ndarray:

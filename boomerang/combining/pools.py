@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from boomerang.base.ensembles import COMBINATION, ensembles_answering
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, ensembles_answering
 from boomerang.base.errors import SettingsError
 from boomerang.combining.calibration import combine, normalise
 from boomerang.combining.metadata import Metadata
@@ -48,12 +48,18 @@ class Pool:
             weights = [member.weight for member in ensemble.members]
             temperature, base_logit = ensemble.temperature, 0.0
         members = [(ensemble_name, length) for ensemble_name in names for length in metadata.seq_lengths]
-        return cls(members, np.array(weights), temperature, base_logit, metadata.seq_lengths[0])
+        shortest = min(ENSEMBLES[ensemble_name].n_past(length) for ensemble_name, length in members)
+        return cls(members, np.array(weights), temperature, base_logit, shortest)
 
     @property
     def lengths(self) -> np.ndarray:
         """The sequence length of each member."""
         return np.array([length for _, length in self.members])
+
+    @property
+    def n_past(self) -> np.ndarray:
+        """The past purchases that each member needs."""
+        return np.array([ENSEMBLES[name].n_past(length) for name, length in self.members])
 
     def reweighted(self, weights: list[float]) -> "Pool":
         """The pool with the weights of a caller, one per member, and temperature 1: its own is for its own weights.
@@ -68,11 +74,11 @@ class Pool:
             raise SettingsError(f"weights must be one per member, L = {lengths} (found {len(weights)})")
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
             raise SettingsError(f"weights must be finite, not negative and not all 0 (found {weights})")
-        shortest = min(length for (_, length), weight in zip(self.members, weights, strict=True) if weight > 0)
-        return replace(self, weights=np.array(weights, dtype=np.float64), temperature=1.0, shortest=shortest)
+        given = np.array(weights, dtype=np.float64)
+        return replace(self, weights=given, temperature=1.0, shortest=int(self.n_past[given > 0].min()))
 
     def shares(self, fits: np.ndarray) -> np.ndarray:
-        """The weights, scaled to sum to 1, of the members whose sequence length fits a short history.
+        """The weights, scaled to sum to 1, of the members for which a short history is long enough.
 
         At least one member must fit. Where all that fit have weight 0, they get equal weights: they are all there is.
 
@@ -90,7 +96,7 @@ class Pool:
         Parameters
         ----------
         logits : ndarray of shape (n_members, n_purchases), float64
-            NaN where the past is shorter than the member's sequence length.
+            NaN where the past is too short for the member.
         """
         known = ~np.isnan(logits)
         everywhere = known.all(axis=0)

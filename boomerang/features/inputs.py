@@ -18,7 +18,8 @@ def stack_features(table: Table, features: tuple[str, ...]) -> np.ndarray:
     table : DataFrame or mapping of str to ndarray
         Purchases in time order; with `returned` and what is scaled of `features`.
     features : tuple of str
-        Columns of `table`, or `RETURNED_LAG1`: whether the purchase before came back (0 for the first).
+        Columns of `table`, or `RETURNED_LAG1`: whether the purchase before came back. It is 0 for the first purchase,
+        which is a step of no window that reads it (see `EnsembleSpec.n_past`).
 
     Returns
     -------

@@ -96,8 +96,8 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
     table : DataFrame
         Purchases in time order, as `read_prepared` returns them.
     n_lags : int
-        Labels that logistic regression and the trees read, up to `MAX_LAGS`. For `next` the trees also read time and
-        number of the purchase before; for `made` both also read time, number and gap of the purchase in question.
+        Labels that logistic regression and the trees read, up to `MAX_LAGS`. For `next` the trees also read time,
+        number and gap of the purchase before; for `made` both also read those of the purchase in question.
     """
     returned = table["returned"].to_numpy()
     history = _History(returned, int((table["part"] == "train").sum()), int((table["part"] != "test").sum()))
@@ -107,11 +107,13 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
         found["next"]["previous_value"] = history.markov_chain(orders[:1])
         found["next"]["markov_chain"] = history.markov_chain(orders)
     n_lags = min(n_lags, MAX_LAGS)
-    labels = np.lib.stride_tricks.sliding_window_view(returned, n_lags)[:-1].astype(np.float32)
+    # The purchase before has one before it too: nobody observed the gap of the first purchase.
+    first = max(n_lags, 2)
+    labels = np.lib.stride_tricks.sliding_window_view(returned, n_lags)[first - n_lags : -1].astype(np.float32)
     own = table[list(SCALED_FEATURES)].to_numpy()
-    before = own[n_lags - 1 : -1]
-    own = own[n_lags:]
-    if len(np.unique(returned[n_lags : history.first_val])) == 2:
+    before = own[first - 1 : -1]
+    own = own[first:]
+    if len(np.unique(returned[first : history.first_val])) == 2:
         with threadpool_limits(limits=1):
             found["next"]["logistic_regression"] = history.logistic_regression(labels)
             found["next"]["gradient_boosting"] = history.gradient_boosting(np.hstack([labels, before]))

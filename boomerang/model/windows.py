@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from boomerang.base.ensembles import PARTS
+from boomerang.base.ensembles import PARTS, most_past
 from boomerang.base.errors import ArtifactError
 from boomerang.model import tensors
 
@@ -27,14 +27,17 @@ def length_ladder(n_train_rows: int, max_seq_cap: int) -> list[int]:
 
 
 def usable_lengths(requested: list[int], n_train_rows: int, max_seq_cap: int) -> tuple[list[int], dict[int, str]]:
-    """The `requested` lengths that the data suffice for, in ascending order, and why each other one is dropped."""
+    """The `requested` lengths that the data suffice for, in ascending order, and why each other one is dropped.
+
+    They suffice where every ensemble has a window to learn from.
+    """
     dropped = {}
     for length in requested:
         if length > max_seq_cap:
             dropped[length] = f"above max_seq_cap {max_seq_cap}"
-        elif length >= n_train_rows:
+        elif (n_past := most_past(length)) >= n_train_rows:
             there_are = f"there {'is' if n_train_rows == 1 else 'are'} {n_train_rows}"
-            dropped[length] = f"needs at least {length + 1} training purchases, {there_are}"
+            dropped[length] = f"needs at least {n_past + 1} training purchases, {there_are}"
     return sorted(set(requested) - set(dropped)), dropped
 
 
@@ -45,10 +48,10 @@ class Windows:
     Attributes
     ----------
     inputs : Tensor of shape (n_windows, n_steps, n_features), float32
-        A strided view over the stream of purchases: window i holds purchases i to i + n_steps - 1. `n_steps` is L, or
-        L + 1 if the window ends with the purchase that the target is of.
+        A strided view over the stream of purchases that have enough before them: window i holds the purchases i to
+        i + n_steps - 1 of it. `n_steps` is L, or L + 1 if the window ends with the purchase that the target is of.
     targets : Tensor of shape (n_windows,), float32
-        0 or 1: whether purchase i + L was returned.
+        0 or 1: whether purchase i + L of that stream was returned.
     bounds : dict of str to (int, int)
         First window and end of `train`, `val` and `test`: a window belongs to the part of its target.
     seq_length : int
@@ -67,7 +70,12 @@ class Windows:
 
 
 def cut_windows(
-    stream: torch.Tensor, returned: torch.Tensor, n_rows: dict[str, int], seq_length: int, n_steps: int | None = None
+    stream: torch.Tensor,
+    returned: torch.Tensor,
+    n_rows: dict[str, int],
+    seq_length: int,
+    n_steps: int | None = None,
+    n_past: int | None = None,
 ) -> Windows:
     """Cut a stream of purchases into all its windows of `seq_length`.
 
@@ -78,22 +86,27 @@ def cut_windows(
     returned : Tensor of shape (n_rows,), float32
         0 or 1.
     n_rows : dict of str to int
-        Rows of each part, which follow each other in time; `train` must have more than `seq_length`.
+        Rows of each part, which follow each other in time; `train` must have more than `n_past`.
     seq_length : int
         L, past purchases per window.
     n_steps : int, optional
         Purchases per window: L (the default), or L + 1, which includes the purchase that the target is of.
+    n_past : int, optional
+        Purchases before the target of the first window: L (the default), or more, and then no window reaches back to
+        the first purchases.
     """
-    stream = stream.contiguous()
+    n_past = n_past or seq_length
+    # A copy, because torch saves all of the storage under a view.
+    stream = stream[n_past - seq_length :].clone() if n_past > seq_length else stream.contiguous()
     n_features, stride = stream.shape[1], stream.stride(0)
     n_windows = len(stream) - seq_length
     inputs = stream.as_strided((n_windows, n_steps or seq_length, n_features), (stride, stride, 1))
     bounds: dict[str, tuple[int, int]] = {}
-    end = -seq_length
+    end = -n_past
     for part in PARTS:
         start, end = max(end, 0), end + n_rows[part]
         bounds[part] = (start, end)
-    return Windows(inputs, returned[seq_length:], bounds, seq_length)
+    return Windows(inputs, returned[n_past:], bounds, seq_length)
 
 
 def read_windows(path: Path) -> Windows:

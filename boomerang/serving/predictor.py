@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from scipy.special import expit
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, SCALED_FEATURES
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, SCALED_FEATURES, most_past
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.wording import counted
 from boomerang.combining.calibration import combine
@@ -76,8 +76,7 @@ class Predictor(TrainedEnsembles):
         if name not in self._pools or (name == "context") != (made is not None) or not (is_table or name == "simple"):
             needs = "a table of purchases, and the purchase just made for context alone"
             raise SettingsError(f"{name} predicts from {needs}; of {', '.join(self._pools)} simple takes labels too")
-        # One purchase more than any member reads: the gap and the label before each purchase need the one before it.
-        latest = slice(-self.metadata.seq_lengths[-1] - 1, None)
+        latest = slice(-most_past(self.metadata.seq_lengths[-1]), None)
         recent = read_history(history, _columns_of([name]), latest, made)
         return self.predict(self._scale(recent), name).probability
 
@@ -139,21 +138,21 @@ class Predictor(TrainedEnsembles):
         Raises
         ------
         DataError
-            If the history is shorter than the shortest sequence length whose weight is above 0, or a column that a
-            member reads is missing or holds what is no number.
+            If the history is too short for every member whose weight is above 0, or a column that a member reads is
+            missing or holds what is no number.
         SettingsError
             If `name` is not loaded, or the weights are not one per member, are negative, not finite, or all 0.
         """
         pool = self.pool(name) if weights is None else self.pool(name).reweighted(weights)
         check_table(table)
         n_past = len(table["returned"]) - (name == "context")
-        fits = pool.lengths <= n_past
+        fits = pool.n_past <= n_past
         if n_past < pool.shortest:
             raise DataError(f"history must hold at least {counted(pool.shortest, 'purchase')} (found {n_past})")
         shares = pool.shares(fits)
         fitting = [member for member, does in zip(pool.members, fits, strict=True) if does]
         recent = {
-            column: np.atleast_1d(table[column])[-pool.lengths.max() - 2 :]
+            column: np.atleast_1d(table[column])[-pool.n_past.max() - 1 :]
             for column in table
             if isinstance(column, str)
         }

@@ -73,13 +73,15 @@ def test_a_purchase_just_made_goes_to_the_context_ensemble(trained, capsys, tmp_
     assert later["probability"] != found["probability"]
 
 
-def test_context_needs_as_many_past_purchases_as_its_shortest_member(trained, capsys, tmp_path):
-    out = run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 2), "--artifacts_dir", trained, *MADE).out
-    assert "context ensemble, 2 past purchases" in out
-    assert "left out, the history is too short for them: L = 4" in out
+def test_context_needs_a_past_purchase_more_than_its_members_read(trained, capsys, tmp_path):
+    for n_rows, left_out in ((3, True), (4, True), (5, False)):
+        path = write_purchases(tmp_path / "a.csv", n_rows)
+        out = run(capsys, "--history_csv", path, "--artifacts_dir", trained, *MADE).out
+        assert f"context ensemble, {n_rows} past purchases" in out
+        assert ("left out, the history is too short for them: L = 4" in out) == left_out
     with pytest.raises(SystemExit):
-        run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 1), "--artifacts_dir", trained, *MADE)
-    assert "history must hold at least 2 purchases (found 1)" in capsys.readouterr().err
+        run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 2), "--artifacts_dir", trained, *MADE)
+    assert "history must hold at least 3 purchases (found 2)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
+import pytest
 
-from boomerang.base.ensembles import SCALED_FEATURES
+from boomerang.base.ensembles import LOG_GAP_SCALED, SCALED_FEATURES
 from boomerang.measures.baselines import base_rate, markov_chain, predict_baselines, predict_by_counting
 from boomerang.measures.metrics import log_losses
 
@@ -76,6 +77,18 @@ def test_baselines_learn_what_is_there_to_learn():
         assert loss["next"][name] < loss["next"]["base_rate"] - 0.02
     # The purchase's own number tells more than the labels before it.
     assert loss["made"]["gradient_boosting"] < loss["next"]["gradient_boosting"] - 0.05
+
+
+@pytest.mark.parametrize("n_lags", [1, 2, 4])
+def test_no_baseline_learns_from_a_gap_that_nobody_observed(n_lags):
+    """The first purchase has none before it: another made-up gap of it changes nothing."""
+    table = purchases(200, (150, 25, 25))
+    other = table.copy()
+    table.loc[0, LOG_GAP_SCALED], other.loc[0, LOG_GAP_SCALED] = -9.0, 9.0
+    plain, changed = predict_baselines(table, n_lags), predict_baselines(other, n_lags)
+    for question, models in plain.items():
+        for name, baseline in models.items():
+            np.testing.assert_array_equal(baseline.probabilities, changed[question][name].probabilities)
 
 
 def test_no_baseline_looks_at_what_it_predicts():

@@ -9,10 +9,10 @@ from boomerang.model.windows import cut_windows, length_ladder, read_windows, us
 N_ROWS = {"train": 6, "val": 2, "test": 2}
 
 
-def cut(seq_length, n_features=2, n_steps=None):
+def cut(seq_length, n_features=2, n_steps=None, n_past=None):
     stream = torch.arange(10 * n_features, dtype=torch.float32).reshape(10, n_features)
     returned = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1], dtype=torch.float32)
-    return stream, returned, cut_windows(stream, returned, N_ROWS, seq_length, n_steps)
+    return stream, returned, cut_windows(stream, returned, N_ROWS, seq_length, n_steps, n_past)
 
 
 @pytest.mark.parametrize("seq_length", [1, 2, 5])
@@ -32,6 +32,24 @@ def test_a_window_can_end_with_the_purchase_that_its_target_is_of(seq_length):
         assert torch.equal(windows.inputs[index], stream[index : index + seq_length + 1])
         assert windows.targets[index] == returned[index + seq_length]
     assert windows.bounds == cut(seq_length)[2].bounds
+
+
+@pytest.mark.parametrize("seq_length", [1, 2, 4])
+def test_windows_that_need_a_purchase_more_begin_with_the_second_one(seq_length):
+    stream, returned, windows = cut(seq_length, n_steps=seq_length + 1, n_past=seq_length + 1)
+    assert windows.inputs.shape == (9 - seq_length, seq_length + 1, 2)
+    for index in range(9 - seq_length):
+        assert torch.equal(windows.inputs[index], stream[index + 1 : index + seq_length + 2])
+        assert windows.targets[index] == returned[index + seq_length + 1]
+    # One training window fewer; those of the other parts are the same.
+    others = cut(seq_length, n_steps=seq_length + 1)[2]
+    for part, n_fewer in (("train", 1), ("val", 0), ("test", 0)):
+        start, end = windows.bounds[part]
+        expected = slice(others.bounds[part][0] + n_fewer, others.bounds[part][1])
+        assert torch.equal(windows.inputs[start:end], others.inputs[expected])
+        assert torch.equal(windows.targets[start:end], others.targets[expected])
+    # What is written does not hold the first purchase either.
+    assert windows.inputs.untyped_storage().nbytes() == 9 * 2 * 4
 
 
 def test_a_window_belongs_to_the_part_of_its_target():
@@ -82,11 +100,11 @@ def test_ladder_grows_with_the_data_up_to_the_cap(n_train_rows, max_seq_cap, exp
 
 
 def test_lengths_that_cannot_be_used_are_named_with_the_reason():
-    lengths, dropped = usable_lengths([8, 2, 200, 50], n_train_rows=50, max_seq_cap=128)
-    assert lengths == [2, 8]
+    lengths, dropped = usable_lengths([48, 2, 200, 49], n_train_rows=50, max_seq_cap=128)
+    assert lengths == [2, 48]
     assert dropped == {
         200: "above max_seq_cap 128",
-        50: "needs at least 51 training purchases, there are 50",
+        49: "needs at least 51 training purchases, there are 50",
     }
 
 

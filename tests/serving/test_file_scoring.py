@@ -39,6 +39,14 @@ def test_rows_are_found_again_in_the_file(predictor, tmp_path):
     assert table["simple"].isna().tolist() == [True, True, False]
 
 
+def test_a_row_is_scored_by_context_from_the_fourth_purchase_on(predictor, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 12)
+    for chunk in (1, 3, 100):
+        scores = pd.concat(scored(predictor, path, chunk))[["simple", "context"]].notna()
+        assert scores["simple"].tolist() == [False] * 2 + [True] * 10
+        assert scores["context"].tolist() == [False] * 3 + [True] * 9
+
+
 def test_decisions_follow_the_threshold_and_are_left_out_without_a_score(predictor, tmp_path):
     path = write_purchases(tmp_path / "a.csv", 60)
     (plain,) = scored(predictor, path, 100)

@@ -7,7 +7,7 @@ import torch
 from scipy.special import expit, logit
 from torch import nn
 
-from boomerang.base.ensembles import TIME_FEATURES
+from boomerang.base.ensembles import SCALED_FEATURES, TIME_FEATURES
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.combining.artifacts import read_metadata
 from boomerang.combining.metadata import Metadata
@@ -115,13 +115,71 @@ def test_unusable_weights_are_refused(trained, weights):
 def test_every_row_is_scored_from_its_own_past(predictor, prepared):
     scores = predictor.score(prepared)
     assert list(scores) == ["time", "simple", "context", "combination"]
-    assert scores.iloc[:2].isna().all(axis=None)
-    assert scores.iloc[2:].notna().all(axis=None)
+    # A member of `context` needs a purchase more than it reads.
+    n_past = {name: 3 if name == "context" else 2 for name in scores}
+    assert {name: int(scores[name].first_valid_index()) for name in scores} == n_past
+    assert all(scores[name][n_past[name] :].notna().all() for name in scores)
     for row in (2, 3, 4, 5, 77, 199):
         for name in ("time", "simple", "combination"):
             assert scores[name][row] == pytest.approx(predictor.predict(prepared[:row], name).probability)
-        made = predictor.predict(prepared[: row + 1], "context").probability
-        assert scores["context"][row] == pytest.approx(made)
+        if row >= n_past["context"]:
+            made = predictor.predict(prepared[: row + 1], "context").probability
+            assert scores["context"][row] == pytest.approx(made)
+
+
+def predict_made(predictor, raw, n_history):
+    """What each way of asking says of row 20 of `raw`, as just made after the `n_history` purchases before it."""
+    last, history = raw.iloc[20], raw[20 - n_history : 20]
+    table = predictor.metadata.scaling.extend(raw[20 - n_history : 21])
+    return (
+        predictor.predict_proba(history, made=(last["datetime"], last["number"])),
+        predictor.predict(table, "context").probability,
+        predictor.score(raw[20 - n_history : 21]).iloc[-1]["context"],
+    )
+
+
+def test_the_shortest_context_member_needs_a_purchase_more_than_it_reads(predictor, prepared):
+    raw = prepared[["datetime", "returned", "number"]]
+    last = raw.iloc[20]
+    for n_history in (0, 1, 2):
+        with pytest.raises(DataError, match=rf"at least 3 purchases \(found {n_history}\)"):
+            predictor.predict_proba(raw[20 - n_history : 20], made=(last["datetime"], last["number"]))
+        assert np.isnan(predictor.score(raw[20 - n_history : 21])["context"]).all()
+    assert np.isfinite(predict_made(predictor, raw, 3)).all()
+
+
+@pytest.mark.parametrize(("n_history", "lengths", "left_out"), [(3, [2], [4]), (4, [2], [4]), (5, [2, 4], [])])
+def test_older_purchases_change_no_context_member_that_has_answered(predictor, prepared, n_history, lengths, left_out):
+    raw = prepared[["datetime", "returned", "number"]]
+    found = predictor.predict(predictor.metadata.scaling.extend(raw[20 - n_history : 21]), "context")
+    assert ([member.seq_length for member in found.members], found.left_out) == (lengths, left_out)
+    assert predict_made(predictor, raw, n_history) == pytest.approx([found.probability] * 3, rel=1e-6)
+    for n_older in range(1, 9):
+        longer = predictor.predict(predictor.metadata.scaling.extend(raw[20 - n_history - n_older : 21]), "context")
+        by_length = {member.seq_length: member.probability for member in longer.members}
+        assert [by_length[member.seq_length] for member in found.members] == [m.probability for m in found.members]
+
+
+def test_no_answer_depends_on_a_made_up_gap_or_label(predictor, prepared):
+    """The first row's gap and label before are made up: a file that begins there, or with another purchase, agrees."""
+    raw = prepared[["datetime", "returned", "number"]]
+    for n_history in (3, 4, 5, 6):
+        table = predictor.metadata.scaling.extend(raw[20 - n_history : 21]).reset_index(drop=True)
+        other = table.copy()
+        # Of the first purchase only its label counts, which the second one reads.
+        other.loc[0, list(SCALED_FEATURES)] = 0.9
+        assert predictor.predict(other, "context") == predictor.predict(table, "context")
+        np.testing.assert_array_equal(
+            predictor.score_scaled(other, 0, n_history + 1)["context"],
+            predictor.score_scaled(table, 0, n_history + 1)["context"],
+        )
+
+
+@pytest.mark.parametrize(("weights", "needed"), [([1, 0], 3), ([0, 1], 5)])
+def test_weights_say_which_past_a_purchase_just_made_needs(predictor, prepared, weights, needed):
+    assert predictor.predict(prepared[: needed + 1], "context", weights).probability > 0
+    with pytest.raises(DataError, match=rf"at least {needed} purchases \(found {needed - 1}\)"):
+        predictor.predict(prepared[:needed], "context", weights)
 
 
 def test_a_score_is_the_same_to_the_last_bit_whatever_is_scored_with_it(predictor, prepared):

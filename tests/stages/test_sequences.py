@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES, SCALED_FEATURES, TIME_FEATURES
+from boomerang.base.ensembles import ENSEMBLES, LOG_GAP_SCALED, SCALED_FEATURES, TIME_FEATURES
 from boomerang.base.errors import DataError
+from boomerang.features.inputs import stack_features
 from boomerang.model.windows import read_windows
 from stages.prepare import prepare
 from stages.sequences import sequences
@@ -32,9 +33,12 @@ def test_each_ensemble_gets_a_file_per_length(cut):
     for name, n_steps in (("time", 5), ("simple", 5), ("context", 6)):
         assert sorted(path.name for path in (folder / name).iterdir()) == ["seq2.pt", "seq5.pt"]
         windows = read_windows(folder / name / "seq5.pt")
-        assert windows.inputs.shape == (195, n_steps, widths[name])
+        # No window of `context` holds the first purchase, whose gap and label before nobody observed.
+        n_train = 134 if name == "context" else 135
+        assert windows.inputs.shape == (n_train + 60, n_steps, widths[name])
         assert windows.inputs.dtype == windows.targets.dtype == torch.float32
-        assert windows.bounds == {"train": (0, 135), "val": (135, 175), "test": (175, 195)}
+        bounds = {"train": (0, n_train), "val": (n_train, n_train + 40), "test": (n_train + 40, n_train + 60)}
+        assert windows.bounds == bounds
     targets = read_windows(folder / "simple" / "seq2.pt").targets
     inputs = read_windows(folder / "simple" / "seq2.pt").inputs
     assert torch.equal(inputs[1:, -1, 0], targets[:-1])
@@ -52,10 +56,27 @@ def test_no_window_holds_its_own_target(cut):
     cut(seq_lengths=[3])
     for name, (inputs, targets) in before.items():
         after = read_windows(folder / name / "seq3.pt")
-        assert (after.targets != targets).nonzero().flatten().tolist() == [row - 3]
-        assert torch.equal(after.inputs[: row - 3 + 1], inputs[: row - 3 + 1])
+        of_row = row - ENSEMBLES[name].n_past(3)
+        assert (after.targets != targets).nonzero().flatten().tolist() == [of_row]
+        assert torch.equal(after.inputs[: of_row + 1], inputs[: of_row + 1])
         # Later ones tell of it, but for the ensemble that reads no label.
-        assert torch.equal(after.inputs[row - 3 + 1], inputs[row - 3 + 1]) == (name == "time")
+        assert torch.equal(after.inputs[of_row + 1], inputs[of_row + 1]) == (name == "time")
+
+
+def test_no_window_holds_a_gap_or_label_that_nobody_observed(cut):
+    """What `prepare` had to make up for the first purchase: another value of it changes no window of `context`."""
+    folder = cut(seq_lengths=[1, 2, 5])
+    files = sorted((folder / "context").iterdir())
+    before = [path.read_bytes() for path in files]
+    table = pd.read_parquet(folder.parent / "prepared" / "purchases.parquet")
+    table.loc[0, LOG_GAP_SCALED] = 77.0
+    table.to_parquet(folder.parent / "prepared" / "purchases.parquet", index=False)
+    cut(seq_lengths=[1, 2, 5])
+    assert [path.read_bytes() for path in files] == before
+    # The first step tells of the second purchase, so its label before is that of the first one.
+    first_step = read_windows(files[0]).inputs[0, 0]
+    expected = stack_features(table, ENSEMBLES["context"].features)[1]
+    assert torch.equal(first_step, torch.from_numpy(expected))
 
 
 def test_the_same_run_gives_the_same_bytes(cut):
@@ -75,23 +96,25 @@ def test_dropped_lengths_are_named(cut, capsys):
 def test_no_length_left_is_an_error(cut):
     with pytest.raises(
         DataError,
-        match=r"left: 150 needs at least 151 .* there are 140; the shortest needs 216 purchases in all",
+        match=r"left: 150 needs at least 152 .* there are 140; the shortest needs 217 purchases in all",
     ):
         cut(seq_lengths=[150], max_seq_cap=1000)
 
 
-def test_as_many_purchases_as_are_said_to_be_needed_are_enough(params, tmp_path):
-    params["sequences"] = {"seq_lengths": [12], "max_seq_cap": 128}
+@pytest.mark.parametrize(("length", "n_rows"), [(2, 6), (3, 7), (12, 20)])
+def test_as_many_purchases_as_are_said_to_be_needed_are_enough(params, tmp_path, length, n_rows):
+    params["sequences"] = {"seq_lengths": [length], "max_seq_cap": 128}
     config = settings.validate_settings(params, "test")
 
     def run(n_rows):
         prepare(write_purchases(tmp_path / "a.csv", n_rows), tmp_path / "prepared", config.prepare)
         sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences)
 
-    for too_few in (11, 18):
-        with pytest.raises(DataError, match="the shortest needs 19 purchases in all"):
-            run(too_few)
-    run(19)
+    with pytest.raises(DataError, match=f"{n_rows} (purchases in all|are needed)"):
+        run(n_rows - 1)
+    run(n_rows)
+    for name in ENSEMBLES:
+        assert len(read_windows(tmp_path / "sequences" / name / f"seq{length}.pt").inputs)
 
 
 def test_auto_grows_the_lengths_with_the_data(cut):
