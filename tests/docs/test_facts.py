@@ -16,7 +16,17 @@ from tools import reproduce
 
 # Flags of other programs that the pages name.
 FLAGS_OF_OTHERS = {
-    *("--targets", "--queue", "--temp", "--only-changed", "--drop", "--allow-missing", "--force", "--name", "--subdir"),  # dvc
+    *(
+        "--targets",
+        "--queue",
+        "--temp",
+        "--only-changed",
+        "--drop",
+        "--allow-missing",
+        "--force",
+        "--name",
+        "--subdir",
+    ),  # dvc
     *("--rounds", "--log_loss", "--batch-size", "--help"),  # benchmarks, data/sample.py, a spelling, every program
     "--check",  # ruff
 }
