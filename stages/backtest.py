@@ -9,6 +9,7 @@ if __name__ == "__main__":
     at_start()
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +18,15 @@ import pandas as pd
 
 from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES
-from boomerang.base.errors import exit_on_error
+from boomerang.base.errors import BoomerangError, exit_on_error
 from boomerang.base.execution import Execution
 from boomerang.base.files import write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, BACKTEST_FILE, ROOT
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
-from boomerang.features.prepared import read_history
+from boomerang.base.wording import counted
+from boomerang.features.prepared import SummaryFile, read_history
 from boomerang.measures.evaluation import Evaluation
 from boomerang.measures.folds import run_folds
 
@@ -51,26 +53,37 @@ def backtest(prepared_dir: Path, out_dir: Path, config: settings.Settings, execu
     Raises
     ------
     SettingsError
-        If the first fold would have fewer training purchases than the validation part has.
+        If the history does not carry so many folds.
     """
     folds = []
     if config.evaluate.n_folds:
+        from .sequences import check_backtest
+
+        check_backtest(prepared_dir, config.sequences, config.evaluate.n_folds)
         history, counts = read_history(prepared_dir)
+        file = read_json(prepared_dir / "summary.json", SummaryFile).file
 
         def evaluate_fold(part: pd.DataFrame, fold_config: settings.Settings) -> Evaluation:
-            return _run_fold(part, fold_config, execution, run)
+            return _run_fold(part, file, fold_config, execution, run)
 
         folds = run_folds(history, counts, config, evaluate_fold)
     write_json(out_dir / BACKTEST_FILE, {"folds": folds})
 
 
-def _run_fold(history: pd.DataFrame, config: settings.Settings, execution: Execution, run: Run) -> Evaluation:
-    """The evaluation of a pipeline run on `history` in a folder that is gone afterwards."""
+def _run_fold(
+    history: pd.DataFrame, file: str, config: settings.Settings, execution: Execution, run: Run
+) -> Evaluation:
+    """The evaluation of a pipeline run on `history`, a part of `file`, in a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="boomerang-") as folder:
         path = Path(folder) / "purchases.csv"
         history.to_csv(path, index=False)
         prepare = config.prepare.model_copy(update={"data_path": str(path)})
-        run(config.model_copy(update={"prepare": prepare}), execution, Path(folder) / "artifacts")
+        try:
+            run(config.model_copy(update={"prepare": prepare}), execution, Path(folder) / "artifacts")
+        except BoomerangError as error:
+            # Nobody knows the file in the folder.
+            message = re.sub(rf"({re.escape(folder)}/)?\b{re.escape(path.name)}(: )?", "", str(error))
+            raise type(error)(f"{file}, its first {counted(len(history), 'purchase')}: {message}") from None
         return read_json(Path(folder) / "artifacts" / "evaluation" / "evaluation.json", Evaluation)
 
 
@@ -85,7 +98,7 @@ def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path)
     from .train import train
 
     prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare)
-    sequences(out_dir / "prepared", out_dir / "sequences", config.sequences)
+    sequences(out_dir / "prepared", out_dir / "sequences", config.sequences, config.evaluate.n_folds)
     train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
     backtest(out_dir / "prepared", out_dir, config, execution, run_pipeline)

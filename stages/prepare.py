@@ -16,15 +16,14 @@ import pandas as pd
 
 from boomerang.base import settings
 from boomerang.base.ensembles import PARTS
-from boomerang.base.errors import DataError, exit_on_error
+from boomerang.base.errors import about, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.sources import unchanged
-from boomerang.base.wording import counted, tell
+from boomerang.base.wording import tell
 from boomerang.features.prepared import printable_name
-from boomerang.features.scaler import Scaler
-from boomerang.features.split import split_parts
+from boomerang.features.preparing import prepare_table
 from boomerang.reading.purchases import read_purchases
 
 # No artifact: the file that the settings name is watched beside these.
@@ -46,7 +45,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     Raises
     ------
     DataError
-        If the file is refused, or its training rows all have the same label.
+        If the file is refused, is too short, or its training rows all have the same label.
     """
     purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
     for line in purchases.notes:
@@ -54,16 +53,10 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
     # Kept where there is one: files without offsets leave the summary that they always left.
     reading |= {"offset": purchases.offset} if purchases.offset else {}
-    table = purchases.table
-    table["part"] = split_parts(len(table), config.val_split, config.test_split)
-    train_table = table[table["part"] == "train"]
-    if train_table["returned"].nunique() < 2:
-        label = "yes" if train_table["returned"].iloc[0] else "no"
-        n_train = counted(len(train_table), "training purchase")
-        raise DataError(f"{data_path}: the {n_train} must hold both labels (found only {label})")
-    scaler = Scaler.fit(train_table, config.number_transform)
+    with about(data_path):
+        table, scaler = prepare_table(purchases.table, config.val_split, config.test_split, config.number_transform)
     buffer = io.BytesIO()
-    scaler.extend(table).to_parquet(buffer, index=False)
+    table.to_parquet(buffer, index=False)
     write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
     write_json(out_dir / "scaler.json", scaler.as_dict())
     write_json(

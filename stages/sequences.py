@@ -14,7 +14,7 @@ import torch
 
 from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES, PARTS, most_past
-from boomerang.base.errors import DataError, exit_on_error
+from boomerang.base.errors import DataError, about, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, windows_file
@@ -22,14 +22,16 @@ from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
 from boomerang.base.wording import tell
 from boomerang.features.inputs import stack_features
-from boomerang.features.prepared import SummaryFile, read_prepared
+from boomerang.features.prepared import Split, SummaryFile, read_number, read_prepared
+from boomerang.features.preparing import check_folds, prepare_table
+from boomerang.features.scaler import Scaler
 from boomerang.features.split import fewest_rows
 from boomerang.model.windows import cut_windows, length_ladder, usable_lengths
 
 INPUTS = [ARTIFACTS / "prepared"]
 
 
-def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSettings) -> None:
+def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSettings, n_folds: int = 0) -> None:
     """Cut the windows of every ensemble and of every length that the data can carry.
 
     Parameters
@@ -40,46 +42,107 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         Gets `<ensemble>/seq<L>.pt` and `lengths.json`: the lengths asked for, used and dropped.
     config : SequencesSettings
         The lengths.
+    n_folds : int
+        Setting `evaluate.n_folds`, checked here; none by default.
 
     Raises
     ------
     DataError
         If no length is left.
+    SettingsError
+        If the history does not carry so many folds of a backtest.
     ArtifactError
         If the prepared purchases are missing, damaged or not what `prepare` writes.
     """
     table = read_prepared(prepared_dir / "purchases.parquet")
     n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
-    if isinstance(config.seq_lengths, str):
-        mode, requested = "auto", length_ladder(n_rows["train"], config.max_seq_cap)
-    else:
-        mode, requested = "fixed", config.seq_lengths
-    lengths, dropped = usable_lengths(requested, n_rows["train"], config.max_seq_cap)
+    summary = read_json(prepared_dir / "summary.json", SummaryFile)
+    with about(summary.file):
+        requested, lengths, dropped = choose_lengths(n_rows["train"], config, summary.split)
     for length, reason in dropped.items():
         tell(f"sequence length {length} dropped: {reason}")
-    if not lengths:
-        reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
-        split = read_json(prepared_dir / "summary.json", SummaryFile).split
-        needed = fewest_rows(most_past(min(requested)) + 1, split.val_split, split.test_split) or "far more"
-        raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
+    check_backtest(prepared_dir, config, n_folds)
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
     for name, spec in ENSEMBLES.items():
         stream = torch.from_numpy(stack_features(table, spec.features))
         for length in lengths:
             windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length), spec.n_past(length))
             write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
+    mode = "auto" if config.seq_lengths == "auto" else "fixed"
     write_json(
         out_dir / "lengths.json",
         {"mode": mode, "requested_seq_lengths": requested, "seq_lengths": lengths, "dropped": dropped},
     )
 
 
+def choose_lengths(
+    n_train: int, config: settings.SequencesSettings, split: Split
+) -> tuple[list[int], list[int], dict[int, str]]:
+    """The lengths asked for, those that `n_train` training purchases suffice for, and why each other one is dropped.
+
+    Raises
+    ------
+    DataError
+        If no length is left.
+    """
+    asked = config.seq_lengths
+    requested = length_ladder(n_train, config.max_seq_cap) if isinstance(asked, str) else asked
+    lengths, dropped = usable_lengths(requested, n_train, config.max_seq_cap)
+    if not lengths:
+        reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
+        needed = fewest_rows(most_past(min(requested)) + 1, split.val_split, split.test_split) or "far more"
+        raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
+    return requested, lengths, dropped
+
+
+def check_backtest(prepared_dir: Path, config: settings.SequencesSettings, n_folds: int) -> None:
+    """Refuse folds of a backtest that cannot be prepared or have no sequence length.
+
+    This stage is the first that can know, and no member has trained by then.
+
+    Parameters
+    ----------
+    prepared_dir : Path
+        Output of `prepare`.
+    config : SequencesSettings
+        The lengths.
+    n_folds : int
+        Setting `evaluate.n_folds`.
+
+    Raises
+    ------
+    SettingsError
+        As `check_folds`; the message names the file of the purchases.
+    """
+    if n_folds < 2:
+        return
+    path = prepared_dir / "purchases.parquet"
+    table = read_prepared(path)
+    counts = {part: int((table["part"] == part).sum()) for part in PARTS}
+    # The instants too, where there are some: the gaps come from them.
+    history = table[[name for name in ("datetime", "instant", "returned") if name in table]]
+    history = history.assign(number=read_number(path))
+    transform = read_json(prepared_dir / "scaler.json", Scaler).number_transform
+    file = read_json(prepared_dir / "summary.json", SummaryFile).file
+
+    def check(n_rows: int) -> None:
+        split = Split(val_split=counts["val"] / n_rows, test_split=counts["test"] / n_rows)
+        choose_lengths(n_rows - counts["val"] - counts["test"], config, split)
+        prepare_table(history[:n_rows], split.val_split, split.test_split, transform)
+
+    check_folds(n_folds, counts, file, check)
+
+
 def main() -> None:
     """Run the stage on `params.yaml`."""
-    config = settings.load().sequences
-    watched = unchanged(INPUTS, config, lambda: settings.load().sequences)
+    config, n_folds = _choose_settings(settings.load())
+    watched = unchanged(INPUTS, (config, n_folds), lambda: _choose_settings(settings.load()))
     with replacing(ARTIFACTS) as new, watched:
-        sequences(ARTIFACTS / "prepared", new / "sequences", config)
+        sequences(ARTIFACTS / "prepared", new / "sequences", config, n_folds)
+
+
+def _choose_settings(found: settings.Settings) -> tuple[settings.SequencesSettings, int]:
+    return found.sequences, found.evaluate.n_folds
 
 
 if __name__ == "__main__":

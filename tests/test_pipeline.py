@@ -35,7 +35,7 @@ RERUNS = {
     "prepare.datetime_format": ("%Y-%m-%dT%H:%M:%S", EVERYTHING),
     "prepare.timezone": ("UTC", EVERYTHING),
     "prepare.on_bad_rows": ("drop", EVERYTHING),
-    "evaluate.n_folds": (2, {"backtest", "evaluate"}),
+    "evaluate.n_folds": (2, {"sequences", "backtest", "evaluate"}),
     "evaluate.equivalence_margin": (0.01, {"evaluate"}),
     "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
     "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),

@@ -54,6 +54,15 @@ class ChangedError(BoomerangError):
 
 
 @contextmanager
+def about(what: object) -> Iterator[None]:
+    """Put `what`, such as a file, in front of the message of a DataError in the body, which does not know it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from None
+
+
+@contextmanager
 def exit_on_error(debug: bool = False) -> Iterator[None]:
     """Turn errors into lines on stderr and an exit code; SIGTERM ends the body as Ctrl-C does.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from boomerang import __version__
 from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_answering
-from boomerang.base.errors import SettingsError, exit_on_error
+from boomerang.base.errors import SettingsError, about, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.wording import calling_settings, tell
@@ -198,7 +198,8 @@ def predict(flags: argparse.Namespace) -> None:
     table, n_history = read_history(flags, metadata)
     predictor = Predictor(metadata, artifacts_dir, names, device)
     weights = None if flags.weights is None else parse_weights(flags.weights)
-    found = {name: asdict(predictor.predict(table, name, weights)) for name in names}
+    with nullcontext() if flags.history_csv is None else about(flags.history_csv):
+        found = {name: asdict(predictor.predict(table, name, weights)) for name in names}
     if flags.json:
         objects = [to_object(name, prediction, flags.next, threshold) for name, prediction in found.items()]
         print(json.dumps(objects[0] if len(objects) == 1 else {"predictions": objects}))
@@ -225,7 +226,8 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
         table = append_purchase(
             table, flags.next_datetime, flags.next_number, reading.datetime_format, reading.timezone
         )
-    return metadata.scaling.extend(table), n_history
+    with about(flags.history_csv):
+        return metadata.scaling.extend(table), n_history
 
 
 def tell_model(
@@ -285,7 +287,7 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
     console = Console(stderr=True)
     n_chunks = -(-len(purchases.table) // CHUNK)
     bar = track(tables, "scoring", n_chunks, console=console, disable=not console.is_terminal, transient=True)
-    with nullcontext(sys.stdout.buffer.write) if output is None else writing(output) as write:
+    with about(flags.csv), nullcontext(sys.stdout.buffer.write) if output is None else writing(output) as write:
         for number, scored in enumerate(bar):
             write(encode(scored, number == 0))
 

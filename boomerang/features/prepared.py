@@ -116,6 +116,14 @@ def read_prepared(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_number(path: Path) -> pd.Series:
+    """`number` of the purchases that `prepare` wrote, float64; raises ArtifactError where one is not finite."""
+    number = read_table(path, ["number"])["number"]
+    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
+        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    return number
+
+
 def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """The purchases that `prepare` has read, as it would read them from a CSV again, and the rows of each part.
 
@@ -134,9 +142,7 @@ def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """
     path = prepared_dir / "purchases.parquet"
     table = read_prepared(path)
-    number = read_table(path, ["number"])["number"]
-    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
-        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    number = read_number(path)
     times, offset = table["datetime"], ""
     if "instant" in table:
         reading = read_json(prepared_dir / "summary.json", SummaryFile).reading

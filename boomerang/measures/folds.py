@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from boomerang.base.errors import SettingsError
+from boomerang.base.errors import BoomerangError
 from boomerang.base.settings import Settings
 from boomerang.measures.evaluation import Evaluation, Fold
 
@@ -38,20 +38,19 @@ def run_folds(history: pd.DataFrame, counts: dict[str, int], config: Settings, r
 
     Raises
     ------
-    SettingsError
-        If the first fold would have fewer training purchases than the validation part has.
+    BoomerangError
+        What a run raises, with the fold in front.
     """
     n_folds = config.evaluate.n_folds
-    if n_folds and (n_train := counts["train"] - (n_folds - 1) * counts["test"]) < counts["val"]:
-        raise SettingsError(
-            f"evaluate.n_folds must leave the first fold as many training purchases as validation purchases, "
-            f"{counts['val']} (found {n_train} with n_folds {n_folds} and {counts['test']} test purchases each)"
-        )
     folds = []
     for fold in range(1, n_folds + 1):
         part = history.iloc[: len(history) - (n_folds - fold) * counts["test"]]
         print(f"backtest: fold {fold} of {n_folds}, {len(part)} purchases", file=sys.stderr)
-        folds.append(_summarise(run(part, _settings_of_fold(config, counts, len(part)))).model_dump())
+        try:
+            evaluation = run(part, _settings_of_fold(config, counts, len(part)))
+        except BoomerangError as error:
+            raise type(error)(f"fold {fold} of {n_folds}: {error}") from None
+        folds.append(_summarise(evaluation).model_dump())
     return folds
 
 

@@ -81,7 +81,7 @@ def test_context_needs_a_past_purchase_more_than_its_members_read(trained, capsy
         assert ("left out, the history is too short for them: L = 4" in out) == left_out
     with pytest.raises(SystemExit):
         run(capsys, "--history_csv", write_purchases(tmp_path / "a.csv", 2), "--artifacts_dir", trained, *MADE)
-    assert "history must hold at least 3 purchases (found 2)" in capsys.readouterr().err
+    assert "a.csv: history must hold at least 3 purchases (found 2)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from boomerang.base import settings
-from boomerang.base.errors import SettingsError
+from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.execution import Execution
 from boomerang.base.stage_files import read_json
 from boomerang.measures.evaluation import BacktestFile
@@ -95,11 +95,24 @@ def test_a_fold_reads_the_instants_and_local_times_of_the_whole(params, tmp_path
     pd.testing.assert_frame_equal(seen[0][columns], whole[columns][:90])
 
 
-@pytest.mark.parametrize(("n_folds", "n_train"), [(7, 20), (200, -3840)])
-def test_more_folds_than_the_history_carries_are_refused(trained, tmp_path, config, n_folds, n_train):
-    message = rf"as many training purchases as validation purchases, 40 \(found {n_train} with n_folds {n_folds} and 20"
+@pytest.mark.parametrize(("n_folds", "fold"), [(7, 1), (200, 194)])
+def test_more_folds_than_the_history_carries_are_refused(trained, tmp_path, config, n_folds, fold):
+    message = (
+        rf"n_folds must be at most 6 \(found {n_folds}\): fold {fold} of {n_folds} would see the first 80 of the "
+        rf"200 purchases in purchases.csv: it must have as many training purchases "
+        r"as validation purchases, 40 \(found 20\)"
+    )
     with pytest.raises(SettingsError, match=message):
         run(trained, tmp_path, config(n_folds=n_folds), stages=None)
+
+
+def test_what_fails_in_a_fold_names_the_fold_and_the_file_of_the_person(trained, tmp_path, config):
+    def stages(config, execution, out):
+        raise DataError(f"{config.prepare.data_path}: it fails")
+
+    with pytest.raises(DataError) as failed:
+        run(trained, tmp_path, config(n_folds=2), stages)
+    assert str(failed.value) == "fold 1 of 2: purchases.csv, its first 180 purchases: it fails"
 
 
 def test_the_report_shows_each_fold(trained, tmp_path, config):

@@ -132,3 +132,22 @@ def test_a_timezone_that_converts_nothing_is_said(params, tmp_path, capsys):
     note = "datetime: taken as local time: without an offset, timezone Europe/London converts nothing"
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["normalised"] == [note]
     assert note in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["2024-01-01,no,1"] * 3, "3 purchases are too few"),
+        (["2024-01-01,no,1"] * 20, "must hold both labels"),
+        (["2024-01-01,no,-1e308", "2024-01-01,yes,1e308"] * 20, "number must span a range"),
+        (["2024-01-01,no,1", "2024-01-01,yes,1.0000001"] * 20 + ["2024-01-02,no,1e300"], "number must, scaled"),
+    ],
+)
+def test_whatever_is_wrong_with_a_file_the_message_names_it(params, tmp_path, rows, message):
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(["datetime,returned,number", *rows]))
+    params["prepare"]["number_transform"] = "none"
+    with pytest.raises(DataError) as refused:
+        run(params, path, tmp_path / "out")
+    assert str(refused.value).startswith(f"{path}: ")
+    assert message in str(refused.value)

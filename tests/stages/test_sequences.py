@@ -1,4 +1,5 @@
 import json
+from datetime import datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -6,11 +7,11 @@ import torch
 
 from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES, LOG_GAP_SCALED, SCALED_FEATURES, TIME_FEATURES
-from boomerang.base.errors import DataError
+from boomerang.base.errors import DataError, SettingsError
 from boomerang.features.inputs import stack_features
 from boomerang.model.windows import read_windows
 from stages.prepare import prepare
-from stages.sequences import sequences
+from stages.sequences import check_backtest, sequences
 from tests.support import write_purchases
 
 
@@ -96,7 +97,8 @@ def test_dropped_lengths_are_named(cut, capsys):
 def test_no_length_left_is_an_error(cut):
     with pytest.raises(
         DataError,
-        match=r"left: 150 needs at least 152 .* there are 140; the shortest needs 217 purchases in all",
+        match=r"^a\.csv: no sequence length is left: "
+        r"150 needs at least 152 .* there are 140; the shortest needs 217 purchases in all",
     ):
         cut(seq_lengths=[150], max_seq_cap=1000)
 
@@ -120,3 +122,63 @@ def test_as_many_purchases_as_are_said_to_be_needed_are_enough(params, tmp_path,
 def test_auto_grows_the_lengths_with_the_data(cut):
     lengths = json.loads((cut(seq_lengths="auto") / "lengths.json").read_text())
     assert (lengths["mode"], lengths["seq_lengths"]) == ("auto", [2])
+
+
+def late_returns(row):
+    return "yes" if row >= 700 and row % 5 == 0 else "no"
+
+
+def wide_numbers(row):
+    """Up to row 1,000 nearly one number, so that all others are beyond float32 when they are scaled by it."""
+    return f"1.{row % 2:09}" if row < 1000 else ("1e30" if row % 2 else "0")
+
+
+@pytest.mark.parametrize(
+    ("label", "number", "prepared", "lengths", "most", "found"),
+    [
+        (late_returns, None, {}, [2], 3, r"the 600 training purchases must hold both labels \(found only no\)"),
+        (None, None, {}, [2], 6, r"as many training purchases as validation purchases, 300 \(found 150\)"),
+        (
+            None,
+            None,
+            {},
+            [700],
+            3,
+            "is left: 700 needs at least 702 training purchases, there are 600",
+        ),
+        (
+            None,
+            wide_numbers,
+            {"number_transform": "none"},
+            [2],
+            1,
+            "scaled as in training, be within float32",
+        ),
+        (
+            None,
+            None,
+            {"val_split": 2 / 1500, "test_split": 374 / 1500},
+            "auto",
+            3,
+            "2 needs at least 4 training purchases, there are 2",
+        ),
+    ],
+    ids=["labels", "rows", "lengths", "numbers", "auto"],
+)
+def test_folds_that_would_fail_are_refused_before_anything_trains(
+    params, tmp_path, label, number, prepared, lengths, most, found
+):
+    start, path = datetime(2024, 1, 1), tmp_path / "mine.csv"
+    label, number = label or (lambda row: "yes" if row % 5 == 0 else "no"), number or (lambda row: row % 7)
+    rows = (f"{(start + timedelta(hours=row)).isoformat()},{label(row)},{number(row)}\n" for row in range(1500))
+    path.write_text("datetime,returned,number\n" + "".join(rows))
+    params["prepare"] |= prepared
+    params["sequences"] = {"seq_lengths": lengths, "max_seq_cap": 1000}
+    config = settings.validate_settings(params, "test")
+    prepare(path, tmp_path / "prepared", config.prepare)
+    for n_folds in (most + 1, most + 5):
+        expected = rf"n_folds must be at most {most} \(found {n_folds}\): fold {n_folds - most} of {n_folds} would see "
+        with pytest.raises(SettingsError, match=rf"{expected}.* purchases? in mine\.csv: .*{found}"):
+            sequences(tmp_path / "prepared", tmp_path / "sequences", config.sequences, n_folds)
+    assert not (tmp_path / "sequences").exists()
+    check_backtest(tmp_path / "prepared", config.sequences, most)
