@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -87,8 +88,11 @@ def _run_fold(
         return read_json(Path(folder) / "artifacts" / "evaluation" / "evaluation.json", Evaluation)
 
 
-def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path) -> None:
-    """Run every stage into `out_dir`, in one process: what `dvc repro` does in several; raises what they raise."""
+def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path, tells: bool = True) -> None:
+    """Run every stage into `out_dir`, in one process: what `dvc repro` does in several; raises what they raise.
+
+    `tells` is that of `prepare`: of a fold nothing is said, because its file is ours, and all was said of the whole.
+    """
     # Imported by the first fold: torch takes a second to import, and without folds this stage does not need it. By
     # relative names, for in an installed package the stages lie within `boomerang`.
     from .evaluate import evaluate
@@ -97,11 +101,11 @@ def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path)
     from .sequences import sequences
     from .train import train
 
-    prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare)
+    prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare, tells)
     sequences(out_dir / "prepared", out_dir / "sequences", config.sequences, config.evaluate.n_folds)
     train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
-    backtest(out_dir / "prepared", out_dir, config, execution, run_pipeline)
+    backtest(out_dir / "prepared", out_dir, config, execution, partial(run_pipeline, tells=False))
     evaluate(out_dir / "prepared", out_dir, out_dir, config.evaluate.equivalence_margin)
 
 
@@ -110,7 +114,7 @@ def main() -> None:
     config = settings.load()
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", ROOT)))
     with replacing(ARTIFACTS) as new, unchanged(INPUTS, config, settings.load):
-        backtest(ARTIFACTS / "prepared", new, config, execution, run_pipeline)
+        backtest(ARTIFACTS / "prepared", new, config, execution, partial(run_pipeline, tells=False))
 
 
 if __name__ == "__main__":

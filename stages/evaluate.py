@@ -66,6 +66,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path, margin: flo
         "seq_lengths": ensembles.metadata.seq_lengths,
         "precision": ensembles.metadata.precision,
         "parts": summary.parts,
+        "warnings": summary.warnings,
         "training": losses,
         "folds": folds,
         **dict(measure_test_part(table, ensembles, margin)),

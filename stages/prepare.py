@@ -9,6 +9,7 @@ if __name__ == "__main__":
     at_start()
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from boomerang.reading.purchases import read_purchases
 INPUTS: list[Path] = []
 
 
-def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) -> None:
+def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings, tells: bool = True) -> None:
     """Read purchases, split them, scale them with what the training rows show.
 
     Parameters
@@ -41,6 +42,8 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
         Gets `purchases.parquet`, `scaler.json` and `summary.json`.
     config : PrepareSettings
         Split and number transform.
+    tells : bool
+        Say on stderr what a person should know of the file.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
         If the file is refused, is too short, or its training rows all have the same label.
     """
     purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
-    for line in purchases.notes:
+    for line in purchases.notes if tells else []:
         tell(f"{data_path}: {line}")
     reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
     # Kept where there is one: files without offsets leave the summary that they always left.
@@ -65,6 +68,8 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
             "file": printable_name(data_path),
             "normalised": purchases.normalised,
             "dropped": purchases.dropped,
+            "repeats": asdict(purchases.repeats),
+            "warnings": purchases.repeats.warnings,
             "reading": reading,
             "split": {"val_split": config.val_split, "test_split": config.test_split},
             "parts": _describe_parts(table),

@@ -87,6 +87,8 @@ class SummaryFile(Source, extra="ignore"):
 
     reading: Reading
     split: Split
+    # What readers of the figures must know of the file first.
+    warnings: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(default_factory=list)
 
 
 def read_prepared(path: Path) -> pd.DataFrame:

@@ -152,4 +152,6 @@ class Evaluation(TestFigures):
     precision: str
     parts: Annotated[dict[Part, PartFigures], _in_order(PARTS)]
     folds: list[Fold]
+    # What readers must know of the purchases before they believe a figure.
+    warnings: list[Line] = Field(default_factory=list)
     training: Annotated[dict[EnsembleName, dict[MeasuredName, LossCurve]], _in_order(ENSEMBLES)]

@@ -19,6 +19,7 @@ from pyarrow import csv as arrow_csv
 from boomerang.base.errors import DataError
 from boomerang.reading.csv_quotes import check_quotes, check_swallowed
 from boomerang.reading.csv_text import read_text
+from boomerang.reading.repeats import number_rows
 
 # A row must fit into a block. Arrow counts blocks in 32 bits, and reads them one by one.
 MAX_BLOCK = 2**26
@@ -39,12 +40,15 @@ class Cells:
         Row number, number of cells and text of the rows that have too few or too many; they are not in `table`.
     others : DataFrame of str
         The columns that were not asked for, of the same rows; none unless they are to be kept.
+    numbers : Series of int64
+        The same number for rows alike in every column, those that were not asked for too.
     """
 
     table: pd.DataFrame
     n_columns: int
     misshapen: list[tuple[int, int, str]]
     others: pd.DataFrame
+    numbers: pd.Series
 
 
 def read_cells(path: Path, columns: dict[str, str], notes: list[str], keep_others: bool = False) -> Cells:
@@ -154,15 +158,17 @@ def _parse(
     others = [column for column in header if column not in columns] if keep_others else []
     cells = table.select([*columns, *others]).to_pandas()
     cells.index = starts[is_whole]
+    numbers = number_rows(table)
     blank = (cells[list(columns)] == "").all(axis=1)
     if blank.any():
         # Blank cells, as in `,,`, are no blank line.
         lines = pd.Series(body.split("\n"), dtype="str")
         blank[blank] = (lines[cells.index[blank]].str.strip() == "").to_numpy()
-    cells = cells[~blank]
+    cells, numbers = cells[~blank], numbers[~blank.to_numpy()]
     cells.index += first_row
     n_blank = int(blank.sum()) + len(skipped) - len(misshapen)
-    return Cells(cells[list(columns)], len(header), misshapen, cells[others]), n_blank
+    alike = pd.Series(numbers, index=cells.index)
+    return Cells(cells[list(columns)], len(header), misshapen, cells[others], alike), n_blank
 
 
 def _read_arrow(name: str, body: str, header: list[str]) -> tuple[pa.Table, list[arrow_csv.InvalidRow]]:

@@ -17,6 +17,7 @@ from boomerang.reading.csv_cells import Cells, read_cells
 from boomerang.reading.datetimes import parse_datetimes, write_datetime
 from boomerang.reading.faults import BAD_DATE, Fault, Faults
 from boomerang.reading.offsets import OWN, last_offset
+from boomerang.reading.repeats import Repeats, find_repeats
 
 YES = ("yes", "y", "true", "t", "1")
 NO = ("no", "n", "false", "f", "0")
@@ -49,6 +50,8 @@ class Purchases:
         Rows left out, by reason.
     offset : str or None
         The offset of the local times, such as +09:00, where the datetimes share one; None with a timezone.
+    repeats : Repeats
+        Rows that stand several times in the file.
     """
 
     table: pd.DataFrame
@@ -57,11 +60,13 @@ class Purchases:
     normalised: list[str] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     offset: str | None = None
+    repeats: Repeats = field(default_factory=lambda: Repeats(0, []))
 
     @property
     def notes(self) -> list[str]:
         """What a person should know of the reading, a line each."""
-        return [*self.normalised, *(f"rows left out, {reason}: {count}" for reason, count in self.dropped.items())]
+        left_out = (f"rows left out, {reason}: {count}" for reason, count in self.dropped.items())
+        return [*self.normalised, *left_out, *(f"warning: {line}" for line in self.repeats.warnings)]
 
 
 def read_purchases(
@@ -113,7 +118,8 @@ def read_purchases(
     table = _sort(table, notes)
     others = cells.others.loc[table.index].reset_index(drop=True)
     rows = table.index.to_numpy()
-    return Purchases(table.reset_index(drop=True), rows, others, notes, faults.counts, times.offset)
+    repeats = find_repeats(table[order_column(table)].to_numpy(), cells.numbers.loc[table.index].to_numpy())
+    return Purchases(table.reset_index(drop=True), rows, others, notes, faults.counts, times.offset, repeats)
 
 
 def _sort(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -73,6 +73,16 @@ def test_a_purchase_just_made_goes_to_the_context_ensemble(trained, capsys, tmp_
     assert later["probability"] != found["probability"]
 
 
+def test_a_history_whose_stretches_stand_twice_is_told_of(trained, capsys, tmp_path):
+    path = write_purchases(tmp_path / "a.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines + lines[51:]))
+    for flag in ("--csv", "--history_csv"):
+        said = run(capsys, flag, path, "--artifacts_dir", trained)
+        assert f"{path}: warning: the 300 rows from " in said.err
+        assert "warning" not in said.out
+
+
 def test_context_needs_a_past_purchase_more_than_its_members_read(trained, capsys, tmp_path):
     for n_rows, left_out in ((3, True), (4, True), (5, False)):
         path = write_purchases(tmp_path / "a.csv", n_rows)

@@ -124,3 +124,19 @@ def test_the_report_shows_each_fold(trained, tmp_path, config):
         assert f"<td>{fold.log_loss['next']['combination']:.4f}</td>" in report
     assert "backtest of 2 folds" in (tmp_path / "MODEL_CARD.md").read_text()
     assert "Would it have been so before?" not in (trained / "evaluation" / "report.html").read_text()
+
+
+def test_readers_learn_first_that_stretches_stand_twice_and_once(trained, tmp_path, config, capsys):
+    lines = (trained.parent / "purchases.csv").read_text().splitlines()
+    path = tmp_path / "twice.csv"
+    path.write_text("\n".join(lines + lines[51:]))
+    changed = config(n_folds=2)
+    prepare = changed.prepare.model_copy(update={"data_path": str(path)})
+    run_pipeline(changed.model_copy(update={"prepare": prepare}), EXECUTION, tmp_path / "out")
+    assert capsys.readouterr().err.count("stand twice") == 1
+    report = (tmp_path / "out" / "evaluation" / "report.html").read_text()
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    for page, first in ((report, 'id="verdict-0"'), (card, "## What it is")):
+        assert page.index("Look at the data first") < page.index("300 rows from ") < page.index(first)
+    for page in (trained / "evaluation" / "report.html", trained / "MODEL_CARD.md"):
+        assert "Look at the data first" not in page.read_text()

@@ -151,3 +151,21 @@ def test_whatever_is_wrong_with_a_file_the_message_names_it(params, tmp_path, ro
         run(params, path, tmp_path / "out")
     assert str(refused.value).startswith(f"{path}: ")
     assert message in str(refused.value)
+
+
+def test_stretches_that_stand_twice_are_told_of_and_kept(params, tmp_path, capsys):
+    path = write_purchases(tmp_path / "a.csv")
+    plain, _ = run(params, path, tmp_path / "plain")
+    summary = json.loads((tmp_path / "plain" / "summary.json").read_text())
+    assert (summary["repeats"], summary["warnings"]) == ({"rows": 0, "stretches": []}, [])
+    assert "warning" not in capsys.readouterr().err
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines + lines[51:101]))
+    table, _ = run(params, path, tmp_path / "out")
+    assert len(table) == len(plain) + 50
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    stretch = {"first": "2024-01-15T23:00:00", "last": "2024-01-30T06:00:00", "rows": 100, "times": 2}
+    assert summary["repeats"] == {"rows": 50, "stretches": [stretch]}
+    told = capsys.readouterr().err
+    assert f"{path}: warning: the 100 rows from 2024-01-15T23:00:00 to 2024-01-30T06:00:00 stand twice" in told
+    assert summary["warnings"][0] in told

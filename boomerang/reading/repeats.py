@@ -1,0 +1,100 @@
+"""Rows that stand several times, and stretches of time that do so as a whole: two exports that overlap."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+# A stretch has at least so many datetimes: one order that was keyed in twice is none.
+FEWEST_DATETIMES = 3
+# A stretch is told of only if chance makes one so long less often than once in so many files.
+FALSE_ALARMS = 1e-6
+TIMES = {2: "twice", 3: "three times"}
+MAX_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """All rows from one datetime to another, where each different row stands `times` times, or a multiple of that."""
+
+    first: str
+    last: str
+    rows: int
+    times: int
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How many rows are exact copies of rows above them, and stretches of time that stand twice as a whole."""
+
+    rows: int
+    stretches: list[Stretch]
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for people if whole stretches stand twice; none else."""
+        if not self.stretches:
+            return []
+        shown = [
+            f"the {stretch.rows:,} rows from {stretch.first} to {stretch.last} stand {TIMES[stretch.times]}"
+            for stretch in self.stretches[:MAX_SHOWN]
+        ]
+        more = len(self.stretches) - len(shown)
+        if more:
+            shown.append(f"{more} more {'stretch does' if more == 1 else 'stretches do'} so")
+        return [
+            f"{'; '.join(shown)}, alike in every column, as where two exports overlap. Each copy tells the answer of "
+            f"the other, so all figures look better than they are: leave the copies out"
+        ]
+
+
+def number_rows(table: pa.Table) -> np.ndarray:
+    """A number for each row of text, of shape (n_rows,), int64: the same one for rows alike in every column."""
+    numbers = np.zeros(len(table), dtype=np.int64)
+    for column in table.columns:
+        codes = column.combine_chunks().dictionary_encode().indices.to_numpy()
+        # Both are below the number of rows, so their pair fits 64 bits.
+        numbers = pd.factorize(numbers * (codes.max(initial=0) + 1) + codes)[0].astype(np.int64)
+    return numbers
+
+
+def find_repeats(times: np.ndarray, numbers: np.ndarray) -> Repeats:
+    """Count copies, and find stretches in which no row stands alone.
+
+    Single rows repeat by right: of order lines in three columns, three quarters have a twin. That in a row of datetimes
+    every different row has one is chance less often the more of them there are: below q^n for n different rows,
+    where q is the share of twins among all others. A stretch is one that chance makes less often than `FALSE_ALARMS`.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_rows,), datetime64
+        In order.
+    numbers : ndarray of shape (n_rows,), int
+        As of `number_rows`.
+    """
+    _, rows, numbers = np.unique(numbers, return_index=True, return_inverse=True)
+    counts = np.bincount(numbers)
+    starts = np.flatnonzero(np.r_[True, times[1:] != times[:-1]])
+    # By datetime, how many different rows there are.
+    place = np.searchsorted(starts, rows, side="right") - 1
+    n_different = np.bincount(place, minlength=len(starts))
+    stretches = []
+    for factor in TIMES:
+        n_repeated = np.bincount(place[counts % factor == 0], minlength=len(starts))
+        for first, end in _find_runs(n_repeated == n_different):
+            n_inside = int(n_different[first:end].sum())
+            others = (int(n_repeated.sum()) - n_inside + 1) / (int(n_different.sum()) - n_inside + 2)
+            is_chance = math.log(len(starts)) + n_inside * math.log(others) > math.log(FALSE_ALARMS)
+            if end - first >= FEWEST_DATETIMES and not is_chance:
+                end_row = starts[end] if end < len(starts) else len(times)
+                begin, last = (str(times[row].astype("datetime64[s]")) for row in (starts[first], starts[end - 1]))
+                stretches.append(Stretch(begin, last, int(end_row - starts[first]), factor))
+    return Repeats(len(times) - len(rows), sorted(stretches, key=lambda stretch: (stretch.first, stretch.times)))
+
+
+def _find_runs(is_in: np.ndarray) -> list[tuple[int, int]]:
+    """First and end of each run of true values."""
+    edges = np.diff(np.r_[False, is_in, False].astype(np.int8))
+    return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
