@@ -21,10 +21,10 @@ from boomerang.base.ensembles import ENSEMBLES, EnsembleSpec
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.execution import Execution
 from boomerang.base.files import write_atomic, write_json
+from boomerang.base.links import check_link
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, ROOT, windows_file
 from boomerang.base.sources import unchanged
-from boomerang.base.stage_files import check_inside
 from boomerang.base.wording import counted, tell
 from boomerang.model import tensors
 from boomerang.model.devices import choose_device
@@ -98,7 +98,7 @@ def _find_windows(folder: Path, spec: EnsembleSpec) -> dict[int, Path]:
     """The files of windows in `folder` by sequence length; raises ArtifactError if one is not what its name says."""
     found = {}
     for path in sorted(folder.glob("*.pt")):
-        check_inside(path)
+        check_link(path)
         windows = read_windows(path)
         length, shape = windows.seq_length, tuple(windows.inputs.shape[1:])
         if path.name != windows_file(length) or shape != (spec.n_steps(length), len(spec.features)):

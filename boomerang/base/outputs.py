@@ -11,6 +11,7 @@ import filelock
 
 from boomerang.base.errors import ArtifactError, BusyError
 from boomerang.base.files import sha256, sync_folder
+from boomerang.base.links import check_link
 from boomerang.base.paths import METADATA_FILE, OUTPUT_FOLDERS
 
 LOCK_FILE = ".lock"
@@ -74,7 +75,9 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def _check_writable(folder: Path) -> None:
-    for written in (folder, *(folder / name for name in OUTPUT_FOLDERS if (folder / name).is_dir())):
+    inside = [folder / name for name in OUTPUT_FOLDERS]
+    # A link is replaced itself.
+    for written in (folder, *(path for path in inside if path.is_dir() and not path.is_symlink())):
         tempfile.TemporaryFile(dir=written).close()
 
 
@@ -113,18 +116,17 @@ def read_output(folder: Path, name: str, digest: str | None = None) -> bytes:
     FileNotFoundError
         If there is no such file.
     ArtifactError
-        If it cannot be read, a link leads out of `folder`, or it has another SHA-256.
+        If it cannot be read, is a link that is not followed, or has another SHA-256.
     """
     found = False
     for path in (folder / PUBLISHING / name, folder / name):
         try:
-            if not path.resolve(strict=True).is_relative_to(folder.resolve()):
-                raise ArtifactError(f"{path} is a link that leads out of {folder}: it is not followed")
+            check_link(path)
             content = path.read_bytes()
         except FileNotFoundError:
             continue
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-            raise ArtifactError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
         if digest is None or sha256(content) == digest:
             return content
         found = True

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from boomerang.base.checks import describe_faults
 from boomerang.base.errors import ArtifactError
+from boomerang.base.links import check_link
 
 Kind = TypeVar("Kind")
 
@@ -25,9 +26,9 @@ def read_artifact(path: Path) -> bytes:
     Raises
     ------
     ArtifactError
-        If it is missing, cannot be read, or is a link that leads out of its folder.
+        If it is missing, cannot be read, or is a link that `check_link` refuses.
     """
-    check_inside(path)
+    check_link(path)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -36,22 +37,12 @@ def read_artifact(path: Path) -> bytes:
 
 def sha256_of_artifact(path: Path) -> str:
     """The SHA-256 of a file that an earlier stage wrote, read piece by piece; raises what `read_artifact` does."""
-    check_inside(path)
+    check_link(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def check_inside(path: Path) -> None:
-    """Refuse, with ArtifactError, a link that leads out of the folder it lies in."""
-    try:
-        inside = path.resolve().is_relative_to(path.parent.resolve())
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise ArtifactError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
-    if not inside:
-        raise ArtifactError(f"{path} is a link that leads out of {path.parent}: it is not followed")
 
 
 def read_json(path: Path, kind: type[Kind]) -> Kind:

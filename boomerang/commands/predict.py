@@ -12,6 +12,7 @@ from boomerang import __version__
 from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_answering
 from boomerang.base.errors import SettingsError, about, exit_on_error
 from boomerang.base.files import writing
+from boomerang.base.links import is_cached
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.wording import calling_settings, tell
 from boomerang.combining.decisions import cost_threshold, describe_threshold, show_threshold
@@ -272,8 +273,10 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
     from boomerang.reading.purchases import read_purchases
     from boomerang.serving.file_scoring import CHUNK, score_rows, to_csv, to_json
 
-    # A link stays one: what it leads to is written.
+    # A link stays one: what it leads to is written, unless DVC keeps that as another's content.
     output = flags.output and flags.output.resolve()
+    if output is not None and is_cached(output):
+        output = flags.output.absolute()
     if output is not None and output.exists() and not output.is_file():
         raise SettingsError(f"--output must be a new file or one to replace (found {flags.output}, which is no file)")
     if output is not None and output == flags.csv.resolve():

@@ -60,7 +60,7 @@ def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: Tra
     Raises
     ------
     ArtifactError
-        If the file is missing, cannot be read, or is a link that leads out of its folder.
+        If the file is missing, cannot be read, or is a link that is not followed.
     """
     device = devices.choose_device(settings.use_gpu)
     determined_by = {

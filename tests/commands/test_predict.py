@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -463,6 +464,19 @@ def test_a_link_to_the_output_stays_one(trained, capsys, tmp_path):
     run(capsys, "--csv", path, "--output", link, "--artifacts_dir", trained)
     assert link.is_symlink()
     assert len(target.read_text().splitlines()) == 6
+
+
+def test_a_link_into_the_cache_of_dvc_is_replaced_and_the_cache_is_not_written_to(trained, capsys, tmp_path):
+    path = write_purchases(tmp_path / "purchases.csv", 30)
+    digest = hashlib.md5(b"scores of another day").hexdigest()
+    cached = tmp_path / "cache" / digest[:2] / digest[2:]
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"scores of another day")
+    (tmp_path / "scores.csv").symlink_to(cached)
+    run(capsys, "--csv", path, "--output", tmp_path / "scores.csv", "--artifacts_dir", trained)
+    assert (tmp_path / "scores.csv").read_text().startswith("row,datetime,")
+    assert not (tmp_path / "scores.csv").is_symlink()
+    assert cached.read_bytes() == b"scores of another day"
 
 
 def test_scores_go_to_stdout_as_to_a_file(trained, capfdbinary, tmp_path):
