@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,12 @@ from boomerang.base.links import check_link
 from boomerang.base.paths import METADATA_FILE, OUTPUT_FOLDERS
 
 LOCK_FILE = ".lock"
-# A new set of outputs in the making; the same, finished, on its way into place; the files it replaces.
-STAGED, PUBLISHING, REPLACED = ".staged", ".publishing", ".replaced"
+# New outputs in the making; what they replace, while they move into place.
+STAGED, REPLACED = ".staged", ".replaced"
+# What a killed run leaves: the last one is of a version that finished a killed run's moves, and is never read.
+LEFTOVERS = (STAGED, REPLACED, ".publishing")
+# A run moves its outputs into place within milliseconds; so long a reader waits for it.
+PATIENCE_SECONDS = 1.0
 
 
 @contextmanager
@@ -24,9 +29,10 @@ def replacing(folder: Path) -> Iterator[Path]:
     """A folder to write new outputs into; when the body has ended well they take the place of those in `folder`.
 
     What the body wrote at its top level, files and whole subfolders, replaces what has the same name in `folder`; the
-    rest of `folder` stays. Renaming the finished outputs to `.publishing` decides: killed before it, the earlier
-    outputs stand untouched; killed after it, `read_output` finds the new ones there until the next run has moved them
-    into place.
+    rest of `folder` stays. The earlier metadata leaves first and the new comes last. So a process that is killed while
+    its outputs move leaves none, and `read_output` says that the same command must be run again; one that fails then
+    puts the earlier outputs back. What a killed run has left behind is never read, only cleared: other outputs may
+    stand here since, of a checkout for one.
 
     Parameters
     ----------
@@ -51,22 +57,19 @@ def replacing(folder: Path) -> Iterator[Path]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise BusyError(f"{folder}: another run is writing here; start again when it has ended") from None
-    staged, publishing = folder / STAGED, folder / PUBLISHING
+    staged = folder / STAGED
     try:
         _check_writable(folder)
-        if publishing.exists():
-            _move_into_place(publishing, folder)
-        if staged.exists():
-            shutil.rmtree(staged)
+        for name in LEFTOVERS:
+            if (folder / name).exists():
+                shutil.rmtree(folder / name)
         staged.mkdir()
         try:
             yield staged
-            os.replace(staged, publishing)  # noqa: PTH105 (tests let single calls of `os` fail)
+            _move_into_place(staged, folder)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
-        sync_folder(folder)
-        _move_into_place(publishing, folder)
     except OSError as error:
         # Some calls report a full or failing disk without a name.
         raise error if error.filename else OSError(error.errno, error.strerror, str(folder)) from error
@@ -81,25 +84,42 @@ def _check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=written).close()
 
 
-def _move_into_place(publishing: Path, folder: Path) -> None:
-    """Move each entry of `publishing` to `folder`, folders first; an interrupted call can be made again."""
+def _move_into_place(staged: Path, folder: Path) -> None:
+    """Move each entry of `staged` to `folder`, all or, if a call fails, none."""
     replaced = folder / REPLACED
-    if replaced.exists():
-        shutil.rmtree(replaced)
+    # Metadata vouches for the rest: it comes last.
+    names = sorted((path.name for path in staged.iterdir()), key=lambda name: (name == METADATA_FILE, name))
     replaced.mkdir()
-    for path in sorted(publishing.iterdir(), key=lambda path: (path.is_file(), path.name)):
-        target = folder / path.name
-        if target.is_dir():
-            # A folder that holds files cannot be replaced in one step; meanwhile the new one is read where it is.
-            os.replace(target, replaced / path.name)  # noqa: PTH105
-        os.replace(path, target)  # noqa: PTH105
-    sync_folder(folder)
-    publishing.rmdir()
+    try:
+        for name in reversed(names):
+            if os.path.lexists(folder / name):
+                os.replace(folder / name, replaced / name)  # noqa: PTH105 (tests let single calls of `os` fail)
+        for name in names:
+            os.replace(staged / name, folder / name)  # noqa: PTH105
+        sync_folder(folder)
+    except BaseException:
+        _move_back(names, staged, folder)
+        raise
+    # The new outputs stand, whatever becomes of what is left to remove; the next run removes it.
+    for path in (staged, replaced):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _move_back(names: list[str], staged: Path, folder: Path) -> None:
+    replaced = folder / REPLACED
+    for name in reversed(names):
+        if not os.path.lexists(staged / name):
+            os.replace(folder / name, staged / name)  # noqa: PTH105
+    for name in names:
+        if os.path.lexists(replaced / name):
+            os.replace(replaced / name, folder / name)  # noqa: PTH105
     shutil.rmtree(replaced)
 
 
 def read_output(folder: Path, name: str, digest: str | None = None) -> bytes:
-    """The bytes of `folder`/`name` of a finished run, also while, or after a kill while, it moves into place.
+    """The bytes of `folder`/`name` of a finished run.
+
+    While a run moves its outputs into place, this waits for it.
 
     Parameters
     ----------
@@ -108,30 +128,41 @@ def read_output(folder: Path, name: str, digest: str | None = None) -> bytes:
     name : str
         Its path in `folder`.
     digest : str, optional
-        The SHA-256 it should have. What a killed run left half-way may be newer than, or, after a checkout, older than
-        what lies in place: the one with this digest is read.
+        The SHA-256 it should have.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ArtifactError
-        If it cannot be read, is a link that is not followed, or has another SHA-256.
+        If it cannot be read, is a link that is not followed, has another SHA-256, or a run was interrupted while its
+        outputs moved into place.
     """
-    found = False
-    for path in (folder / PUBLISHING / name, folder / name):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        # Looked for before and after: the moves may end, or begin, in between.
+        is_moving = (folder / REPLACED).exists()
         try:
-            check_link(path)
-            content = path.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
-        if digest is None or sha256(content) == digest:
-            return content
-        found = True
-    if found:
-        raise ArtifactError(
-            f"{folder / name} is not the file that {METADATA_FILE} names: its SHA-256 differs; train again"
-        )
-    raise FileNotFoundError(f"{folder / name} does not exist")
+            return _read_once(folder, name, digest)
+        except (ArtifactError, FileNotFoundError):
+            if not is_moving and not (folder / REPLACED).exists():
+                raise
+        if time.monotonic() > deadline:
+            raise ArtifactError(
+                f"{folder}: a run was interrupted while its outputs moved into place: run the same command again"
+            )
+        time.sleep(0.01)
+
+
+def _read_once(folder: Path, name: str, digest: str | None) -> bytes:
+    path = folder / name
+    check_link(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
+    if digest is not None and sha256(content) != digest:
+        raise ArtifactError(f"{path} is not the file that {METADATA_FILE} names: its SHA-256 differs; train again")
+    return content

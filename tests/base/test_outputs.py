@@ -1,3 +1,4 @@
+import itertools
 import os
 from pathlib import Path
 
@@ -74,28 +75,123 @@ def test_a_folder_that_cannot_be_written_is_found_before_anything_is_done(folder
         pytest.fail("the body ran")
 
 
-def test_a_run_killed_while_moving_is_read_as_finished_and_finished_by_the_next(folder):
-    fill(folder / ".publishing", time__a="new", meta="new")
-    assert read_output(folder, "meta") == b"new"
-    assert read_output(folder, "time/a") == b"new"
-    assert read_output(folder, "other") == b"old"
-    with replacing(folder):
-        assert contents(folder) == {"time/a": "new", "meta": "new", "other": "old"}
-
-
-def test_of_two_runs_the_file_that_is_asked_for_is_read(folder):
-    fill(folder / ".publishing", time__a="new")
-    for content in (b"old", b"new"):
-        assert read_output(folder, "time/a", sha256(content)) == content
-    with pytest.raises(ArtifactError, match=r"out/time/a is not the file that models_meta.json names"):
-        read_output(folder, "time/a", sha256(b"other"))
-
-
-def test_what_a_killed_run_left_unfinished_is_cleared(folder):
-    fill(folder / ".staged", meta="half")
-    assert read_output(folder, "meta") == b"old"
+@pytest.mark.parametrize("leftover", [".staged", ".replaced", ".publishing"])
+def test_what_a_killed_run_left_behind_is_never_read_and_the_next_run_clears_it(folder, leftover, monkeypatch):
+    monkeypatch.setattr(outputs, "PATIENCE_SECONDS", 0)
+    # Other outputs may stand in place since then, of a checkout for one.
+    fill(folder / leftover, time__a="stale", models_meta="stale")
+    before = {"time/a": "old", "time/b": "old", "meta": "old", "other": "old"}
+    assert read_output(folder, "time/a") == b"old"
+    with pytest.raises(FileNotFoundError if leftover != ".replaced" else ArtifactError):
+        read_output(folder, "models_meta")
     with replacing(folder) as new:
         assert list(new.iterdir()) == []
+        fill(new, later="new")
+    assert contents(folder) == {**before, "later": "new"}
+
+
+class KilledError(BaseException):
+    """Ends a process at once: nothing after it is put back."""
+
+
+def stop_at_move(monkeypatch, number, error):
+    """Let the move of this number go wrong."""
+    moves = itertools.count(1)
+    real = os.replace
+
+    def replace(source, target):
+        if next(moves) == number:
+            raise error
+        real(source, target)
+
+    monkeypatch.setattr(outputs.os, "replace", replace)
+
+
+NEW_FILES = {"time__a": "new", "meta": "new", "fresh": "new", "models_meta.json": "new"}
+NEW = {"time/a": "new", "meta": "new", "other": "old", "fresh": "new", "models_meta.json": "new"}
+
+
+def publish(folder):
+    with replacing(folder) as new:
+        fill(new, **NEW_FILES)
+
+
+@pytest.fixture
+def described(folder):
+    (folder / "models_meta.json").write_text("old")
+    return folder
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_move_that_fails_puts_everything_back(described, monkeypatch, number, error):
+    before = contents(described)
+    with monkeypatch.context() as patch:
+        stop_at_move(patch, number, error)
+        with pytest.raises(type(error)):
+            publish(described)
+    assert contents(described) == before
+    publish(described)
+    assert contents(described) == NEW
+
+
+def kill_at_move(monkeypatch, folder, number):
+    with monkeypatch.context() as patch:
+        stop_at_move(patch, number, KilledError())
+        patch.setattr(outputs, "_move_back", lambda *arguments: None)
+        patch.setattr(outputs.shutil, "rmtree", lambda *arguments, **options: None)
+        with pytest.raises(KilledError):
+            publish(folder)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_kill_between_two_moves_leaves_no_metadata_and_the_same_command_mends_it(described, monkeypatch, number):
+    monkeypatch.setattr(outputs, "PATIENCE_SECONDS", 0)
+    kill_at_move(monkeypatch, described, number)
+    if number == 1:
+        assert read_output(described, "models_meta.json") == b"old"
+    else:
+        with pytest.raises(ArtifactError, match=r"interrupted while its outputs moved .*: run the same"):
+            read_output(described, "models_meta.json")
+    publish(described)
+    assert contents(described) == NEW
+
+
+def test_outputs_checked_out_after_a_kill_stay_when_a_later_stage_runs(described, monkeypatch):
+    kill_at_move(monkeypatch, described, 5)
+    checked_out = {"time/a": "other commit", "meta": "other commit", "models_meta.json": "other commit"}
+    for name, content in checked_out.items():
+        fill(described, **{name.replace("/", "__"): content})
+    with replacing(described) as new:
+        fill(new, later="new")
+    assert contents(described) == {**checked_out, "fresh": "new", "other": "old", "later": "new"}
+
+
+def test_a_reader_waits_for_a_run_whose_outputs_are_moving(described, monkeypatch):
+    (described / ".replaced").mkdir()
+    (described / "models_meta.json").rename(described / ".replaced" / "models_meta.json")
+    monkeypatch.setattr(outputs.time, "sleep", lambda seconds: publish(described))
+    assert read_output(described, "models_meta.json") == b"new"
+
+
+def test_a_reader_waits_when_the_moves_begin_while_it_reads(described, monkeypatch):
+    real = outputs.check_link
+
+    def begin(path):
+        if not (described / ".replaced").exists():
+            (described / ".replaced").mkdir()
+            path.rename(described / ".replaced" / path.name)
+        real(path)
+
+    monkeypatch.setattr(outputs, "check_link", begin)
+    monkeypatch.setattr(outputs.time, "sleep", lambda seconds: (monkeypatch.undo(), publish(described)))
+    assert read_output(described, "models_meta.json") == b"new"
+
+
+def test_a_file_of_another_run_than_the_metadata_is_refused(folder):
+    assert read_output(folder, "time/a", sha256(b"old")) == b"old"
+    with pytest.raises(ArtifactError, match=r"out/time/a is not the file that models_meta.json names"):
+        read_output(folder, "time/a", sha256(b"other"))
 
 
 @pytest.mark.parametrize("target", ["../outside", "/etc/hostname", "loop"])
