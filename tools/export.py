@@ -42,10 +42,13 @@ def export(artifacts_dir: Path, out_dir: Path) -> dict[str, float]:
     ------
     ArtifactError
         If the training is damaged, or an ensemble differs by more than `TOLERANCE`.
+    SettingsError
+        If `out_dir` holds a file of such a name that is somebody else's.
     """
     from boomerang.combining.inference import TrainedEnsembles
     from boomerang.serving.onnx_graph import build_graph
 
+    _check_is_ours(out_dir)
     ensembles = TrainedEnsembles.load(artifacts_dir)
     found = {}
     for name, spec in ENSEMBLES.items():
@@ -58,6 +61,13 @@ def export(artifacts_dir: Path, out_dir: Path) -> dict[str, float]:
             raise ArtifactError(f"{name}.onnx differs from torch by {found[name]:.1e}, more than {TOLERANCE:.0e}")
         write_atomic(out_dir / f"{name}.onnx", content)
     return found
+
+
+def _check_is_ours(folder: Path) -> None:
+    """Refuse to replace an ONNX file that is not of an earlier export, which writes the graph's name into it."""
+    for path in (folder / f"{name}.onnx" for name in ENSEMBLES):
+        if path.exists() and b"boomerang" not in path.read_bytes():
+            raise SettingsError(f"--output_dir must not hold {path}, which is of no export: name another folder")
 
 
 def _largest_difference(content: bytes, ensembles: "TrainedEnsembles", name: str) -> float:

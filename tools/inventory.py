@@ -1,21 +1,12 @@
 """Which files a finished run leaves, and which of those in a repository `models_meta.json` does not account for."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import ArtifactError
 from boomerang.base.files import sha256
-from boomerang.base.paths import (
-    ARTIFACTS,
-    BACKTEST_FILE,
-    CARD_FILE,
-    EVALUATION_FILES,
-    METADATA_FILE,
-    OUTPUT_FOLDERS,
-    windows_file,
-)
+from boomerang.base.paths import ARTIFACTS, METADATA_FILE, OUTPUT_FOLDERS, TOP_FILES, list_expected
 from boomerang.base.stage_files import parse_json, read_artifact
 from boomerang.combining.metadata import Metadata
 
@@ -36,21 +27,9 @@ def find_unaccounted(root: Path) -> list[str]:
         return [str(error)]
 
 
-def list_expected(seq_lengths: Sequence[int]) -> set[str]:
-    """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
-    files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
-    files |= {f"evaluation/{name}" for name in EVALUATION_FILES}
-    files.add("sequences/lengths.json")
-    for name, spec in ENSEMBLES.items():
-        files |= {f"sequences/{name}/{windows_file(length)}" for length in seq_lengths}
-        files |= {f"{name}/{spec.member_file(length)}" for length in seq_lengths}
-        files |= {f"{name}/{file}" for file in ("history.csv", "metrics.json", "training.json", "validation.parquet")}
-    return files
-
-
 def _compare_names(folder: Path, metadata: Metadata) -> list[str]:
     """A line for each file that is left over or missing; hidden ones are passed over."""
-    expected = list_expected(metadata.seq_lengths) | {METADATA_FILE, BACKTEST_FILE, CARD_FILE, "metrics.json"}
+    expected = list_expected(metadata.seq_lengths).union(TOP_FILES)
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     found = {path.as_posix() for path in files if not path.parts[0].startswith(".")}
     lines = [f"{ARTIFACTS}/{name} is left over: {METADATA_FILE} knows of no such file" for name in found - expected]

@@ -174,8 +174,12 @@ def record(root: Path) -> None:
     """Write `machine.json` anew where `dvc.lock` has other outputs than it is about."""
     options = read_options(root, "reproduce", Options)
     here = describe_machine(root, options.requirements, Pipeline(root).outputs_digest())
-    if read_record(root / MACHINE_FILE).get("outputs") != here["outputs"]:
-        write_json(root / MACHINE_FILE, here)
+    path = root / MACHINE_FILE
+    # What a merge left in two is no JSON, but ours.
+    if path.exists() and b'"outputs"' not in path.read_bytes():
+        raise SettingsError(f"{MACHINE_FILE} is no record of a machine and is not replaced: move it away")
+    if read_record(path).get("outputs") != here["outputs"]:
+        write_json(path, here)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,13 +13,10 @@ import filelock
 from boomerang.base.errors import ArtifactError, BusyError
 from boomerang.base.files import sha256, sync_folder
 from boomerang.base.links import check_link
-from boomerang.base.paths import METADATA_FILE, OUTPUT_FOLDERS
+from boomerang.base.ownership import check_additions
+from boomerang.base.paths import LEFTOVERS, METADATA_FILE, OUTPUT_FOLDERS, REPLACED, STAGED
 
 LOCK_FILE = ".lock"
-# New outputs in the making; what they replace, while they move into place.
-STAGED, REPLACED = ".staged", ".replaced"
-# What a killed run leaves: the last one is of a version that finished a killed run's moves, and is never read.
-LEFTOVERS = (STAGED, REPLACED, ".publishing")
 # A run moves its outputs into place within milliseconds; so long a reader waits for it.
 PATIENCE_SECONDS = 1.0
 
@@ -48,6 +45,8 @@ def replacing(folder: Path) -> Iterator[Path]:
     ------
     BusyError
         If another process writes into `folder`.
+    ArtifactError
+        If somebody has put a file of their own into a folder that is replaced.
     OSError
         If `folder` or a folder in it cannot be written: found out now, not after the training.
     """
@@ -59,6 +58,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         raise BusyError(f"{folder}: another run is writing here; start again when it has ended") from None
     staged = folder / STAGED
     try:
+        check_additions(folder)
         _check_writable(folder)
         for name in LEFTOVERS:
             if (folder / name).exists():

@@ -1,5 +1,6 @@
 """Where outputs lie and what their files are called."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
@@ -13,13 +14,20 @@ PARAMS_FILE = (PACKAGE if IS_INSTALLED else ROOT) / "params.yaml"
 # Where the pipeline's outputs lie; only a stage's main and the command lines use it.
 ARTIFACTS = Path("artifacts")
 METADATA_FILE = "models_meta.json"
+METRICS_FILE = "metrics.json"
 CARD_FILE = "MODEL_CARD.md"
 BACKTEST_FILE = "backtest.json"
 # The libraries whose versions can change a byte of the artifacts.
 REQUIREMENTS_FILE = "requirements-pipeline.txt"
 
-# The folders that the stages replace as a whole.
+# New outputs in the making; what they replace, while they move into place.
+STAGED, REPLACED = ".staged", ".replaced"
+# What a killed run leaves: the last one is of a version that finished a killed run's moves, and is never read.
+LEFTOVERS = (STAGED, REPLACED, ".publishing")
+
+# The folders that the stages replace as a whole, and the files beside them.
 OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES, "evaluation")
+TOP_FILES = (METADATA_FILE, METRICS_FILE, BACKTEST_FILE, CARD_FILE)
 
 # What `evaluate` leaves in its folder, a file per plot and question among them.
 PLOTS = ("calibration", "roc", "precision_recall")
@@ -32,6 +40,18 @@ EVALUATION_FILES = (
 def windows_file(seq_length: int) -> str:
     """File name of the cached windows of `seq_length` purchases."""
     return f"seq{seq_length}.pt"
+
+
+def list_expected(seq_lengths: Iterable[int]) -> set[str]:
+    """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
+    files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
+    files |= {f"evaluation/{name}" for name in EVALUATION_FILES}
+    files.add("sequences/lengths.json")
+    for name, spec in ENSEMBLES.items():
+        files |= {f"sequences/{name}/{windows_file(length)}" for length in seq_lengths}
+        files |= {f"{name}/{spec.member_file(length)}" for length in seq_lengths}
+        files |= {f"{name}/{file}" for file in ("history.csv", "metrics.json", "training.json", "validation.parquet")}
+    return files
 
 
 def cache_dir(repository: Path = ROOT) -> Path:

@@ -17,12 +17,11 @@ from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError, exit_on_error
 from boomerang.base.execution import Execution, warn
-from boomerang.base.outputs import LOCK_FILE, replacing
+from boomerang.base.outputs import replacing
+from boomerang.base.ownership import find_strangers
 from boomerang.base.paths import (
     ARTIFACTS,
     IS_INSTALLED,
-    METADATA_FILE,
-    OUTPUT_FOLDERS,
     PARAMS_FILE,
     ROOT,
     store_dir,
@@ -214,12 +213,12 @@ def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) ->
 
 
 def _check_is_ours(folder: Path) -> None:
-    """Refuse to replace folders that happen to have the names of ours."""
-    theirs = [name for name in OUTPUT_FOLDERS if (folder / name).exists()]
-    if theirs and not (folder / METADATA_FILE).exists() and not (folder / LOCK_FILE).exists():
+    """Refuse to replace what happens to have a name of ours, and to lose what was put among ours."""
+    theirs = find_strangers(folder)
+    if theirs:
         raise SettingsError(
             f"--artifacts_dir must be a new folder or one of an earlier training: {folder} holds "
-            f"{', '.join(theirs)} and nothing that tells that they are artifacts"
+            f"{', '.join(theirs)} and nothing that tells that they are artifacts; move them away or name another folder"
         )
 
 

@@ -399,6 +399,19 @@ def test_a_flag_that_does_nothing_is_warned_of(small, run_here, monkeypatch, giv
     assert (ended.returncode, ended.stderr.splitlines()) == (0, [f"warning: {line}" for line in found])
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "MODEL_CARD.md", "backtest.json", "models_meta.json", "evaluation/a"])
+def test_files_of_somebody_else_are_not_replaced_and_nothing_is_trained(small, tmp_path, run_here, name):
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).write_text("mine")
+    (tmp_path / "out" / ".lock").touch()
+    found = run_here(*small, "--artifacts_dir", "out")
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert f"out holds {name.partition('/')[0]} and nothing that tells that they are artifacts; move" in found.stderr
+    files = {path.name: path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files == {Path(name).name: "mine", ".lock": ""}
+
+
 def test_debug_lets_the_error_through(run_here):
     with pytest.raises(DataError, match=r"none\.csv"):
         run_here("--data_path", "none.csv", "--debug")

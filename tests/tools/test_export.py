@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from scipy.special import expit
 
 from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.errors import SettingsError
 from boomerang.features.inputs import stack_features
 from boomerang.serving.predictor import Predictor
 from tests.support import ROOT
@@ -78,3 +80,15 @@ def test_a_graph_that_differs_is_not_written(trained, tmp_path, monkeypatch):
     with pytest.raises(ArtifactError, match=r"time\.onnx differs from torch by"):
         export.export(trained, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_files_of_an_earlier_export_are_replaced(trained, exported, tmp_path):
+    from tools.export import export
+
+    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
+    export(trained, tmp_path)
+    (tmp_path / "simple.onnx").write_bytes(b"mine")
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    with pytest.raises(SettingsError, match=r"must not hold .*simple\.onnx, which is of no export"):
+        export(trained, tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before

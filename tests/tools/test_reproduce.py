@@ -5,13 +5,15 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import yaml
 
+from boomerang.base.errors import SettingsError
 from tests.support import ROOT, commit, is_running, run, wait_until_ended
-from tools.reproduce import main
+from tools.reproduce import main, record
 
 # The tools are run in repositories that do not hold them.
 OUTSIDE = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -237,6 +239,17 @@ def test_where_git_has_nothing_one_line_says_so(tmp_path, tool, is_repository, w
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
     assert words in line
+
+
+@pytest.mark.parametrize("content", ["", "mine", '{"name": "server"}'])
+def test_a_file_that_only_has_the_name_of_a_record_is_not_replaced(tmp_path, monkeypatch, content):
+    monkeypatch.setattr("tools.reproduce.Pipeline", lambda root: SimpleNamespace(outputs_digest=lambda: "123"))
+    (tmp_path / "machine.json").write_text(content)
+    with pytest.raises(
+        SettingsError, match=r"^machine\.json is no record of a machine and is not replaced: move it away$"
+    ):
+        record(tmp_path)
+    assert (tmp_path / "machine.json").read_text() == content
 
 
 def test_without_the_cache_the_hashes_alone_are_compared(tmp_path):
