@@ -58,23 +58,31 @@ def replacing(folder: Path) -> Iterator[Path]:
         raise BusyError(f"{folder}: another run is writing here; start again when it has ended") from None
     staged = folder / STAGED
     try:
-        check_additions(folder)
-        _check_writable(folder)
-        for name in LEFTOVERS:
-            if (folder / name).exists():
-                shutil.rmtree(folder / name)
-        staged.mkdir()
+        with _naming(folder):
+            check_additions(folder)
+            _check_writable(folder)
+            for name in LEFTOVERS:
+                if (folder / name).exists():
+                    shutil.rmtree(folder / name)
+            staged.mkdir()
         try:
             yield staged
-            _move_into_place(staged, folder)
+            with _naming(folder):
+                _move_into_place(staged, folder)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
-    except OSError as error:
-        # Some calls report a full or failing disk without a name.
-        raise error if error.filename else OSError(error.errno, error.strerror, str(folder)) from error
     finally:
         lock.release()
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Let an OSError name `folder` where it names nothing: some calls report a full or failing disk without a name."""
+    try:
+        yield
+    except OSError as error:
+        raise error if error.filename else OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _check_writable(folder: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import itertools
 import os
 from pathlib import Path
@@ -205,3 +206,19 @@ def test_a_link_out_of_the_folder_or_in_a_circle_is_not_followed(folder, target)
 def test_a_missing_output_is_named(folder):
     with pytest.raises(FileNotFoundError, match=r"out/none does not exist"):
         read_output(folder, "none")
+
+
+def test_an_error_of_the_body_is_not_taken_for_one_of_the_folder(tmp_path):
+    with pytest.raises(OSError, match="No space") as found, replacing(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert found.value.filename is None
+
+
+def test_an_error_of_putting_outputs_into_place_names_the_folder(tmp_path, monkeypatch):
+    def fail(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as found, replacing(tmp_path) as new:
+        (new / "a.txt").write_text("")
+        monkeypatch.setattr(os, "replace", fail)
+    assert found.value.filename == str(tmp_path)
