@@ -15,14 +15,27 @@ INSTRUCTION_LIMITS = {
 }
 # Without a fixed workspace cuBLAS may choose another algorithm from run to run (NVIDIA's cuBLAS reproducibility notes).
 GPU_SETTINGS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-# Every variable that decides a last bit; those at the end are oneDNN's older names, and leave to shorten fp32.
-VARIABLES = (
-    *INSTRUCTION_LIMITS,
-    *GPU_SETTINGS,
-    "DNNL_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "DNNL_DEFAULT_FPMATH_MODE",
+# How the variables begin that torch, oneDNN, MKL, OpenBLAS, numpy, numba, CUDA, glibc and the loader read: any of them
+# may decide a last bit, a new one too. OpenMP's (OMP_, KMP_, GOMP_) are none: they tell how threads share work, and a
+# member computes on one.
+PREFIXES = (
+    *("ATEN_", "TORCH_", "PYTORCH_", "ONEDNN_", "DNNL_", "MKL_", "OPENBLAS_", "NPY_", "NUMBA_"),
+    *("CUBLAS_", "CUDNN_", "NVIDIA_TF32_OVERRIDE", "GLIBC_TUNABLES", "LD_PRELOAD"),
 )
+# Those among them that change no number. They say how many threads there are, of which a member uses one; where files
+# and memory lie; and what is printed.
+CHANGES_NO_NUMBER = {
+    *("MKL_NUM_THREADS", "MKL_DOMAIN_NUM_THREADS", "MKL_DYNAMIC", "OPENBLAS_NUM_THREADS"),
+    *("OPENBLAS_DEFAULT_NUM_THREADS", "OPENBLAS_THREAD_TIMEOUT", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"),
+    *("NUMBA_CACHE_DIR", "TORCH_HOME", "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"),
+    *("MKL_VERBOSE", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "OPENBLAS_VERBOSE", "NUMBA_DEBUG_CACHE", "NUMBA_COLOR_SCHEME"),
+    *("TORCH_CPP_LOG_LEVEL", "TORCH_LOGS", "TORCH_SHOW_CPP_STACKTRACES"),
+}
+
+
+def decides_a_bit(variable: str) -> bool:
+    """Whether a variable of the environment may change the last bit of a result."""
+    return variable.startswith(PREFIXES) and variable not in CHANGES_NO_NUMBER
 
 
 def fix_environment() -> None:

@@ -75,7 +75,7 @@ def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: Tra
             "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         },
         "compiled": kernels.IS_AVAILABLE,
-        "environment": {name: os.environ.get(name) for name in numerics.VARIABLES},
+        "environment": {name: value for name, value in os.environ.items() if numerics.decides_a_bit(name)},
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }

@@ -15,7 +15,7 @@ import torch
 from boomerang.base import errors
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import DataError, SettingsError
-from boomerang.base.numerics import VARIABLES
+from boomerang.base.numerics import decides_a_bit
 from boomerang.base.wording import calling_settings
 from boomerang.base.yaml_file import read_yaml
 from boomerang.commands import train
@@ -56,7 +56,7 @@ FLAGS = [
 
 
 def run(*arguments, cwd=ROOT, **environment):
-    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    inherited = {name: value for name, value in os.environ.items() if not decides_a_bit(name)}
     return subprocess.run(
         [sys.executable, ROOT / "train.py", *map(str, arguments)],
         cwd=cwd,

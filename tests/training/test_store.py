@@ -58,11 +58,26 @@ def test_asking_for_a_gpu_that_is_not_there_changes_no_name(name, monkeypatch):
     assert name(use_gpu=True) == name()
 
 
-@pytest.mark.parametrize("variable", numerics.VARIABLES)
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *(*numerics.INSTRUCTION_LIMITS, *numerics.GPU_SETTINGS),
+        *("NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_OF_TOMORROW", "OPENBLAS_L2_SIZE"),
+        *("DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"),
+        *("NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES", "LD_PRELOAD"),
+    ],
+)
 def test_the_numeric_environment_changes_the_name(name, monkeypatch, variable):
     before = name()
     monkeypatch.setenv(variable, "other")
     assert name() != before
+
+
+@pytest.mark.parametrize("variable", [*sorted(numerics.CHANGES_NO_NUMBER), "OMP_NUM_THREADS", "PATH", "USER", "TZ"])
+def test_what_changes_no_number_changes_no_name(name, monkeypatch, variable):
+    before = name()
+    monkeypatch.setenv(variable, "1")
+    assert name() == before
 
 
 def test_versions_and_sources_change_the_name(name, monkeypatch):
