@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES
@@ -54,8 +53,6 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path, margin: flo
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
     """
-    # As in training: the same bytes whatever number of cores there is.
-    torch.set_num_threads(1)
     table = read_prepared(prepared_dir / "purchases.parquet")
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     ensembles = TrainedEnsembles.load(artifacts_dir)

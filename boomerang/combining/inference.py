@@ -15,6 +15,7 @@ from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member, Pool
 from boomerang.features.calendar import Table
 from boomerang.features.inputs import check_table, stack_features
+from boomerang.model.devices import predicting
 from boomerang.model.lstm import MemberLSTM
 
 # Windows always go through a member so many at a time, and the last batch is filled up: a matrix product of another
@@ -144,7 +145,7 @@ class TrainedEnsembles:
         """A member's logits for windows of shape (n, n_steps, n_features), as float64 of shape (n,)."""
         found = np.empty(len(windows))
         batch = torch.zeros((BATCH_SIZE, *windows.shape[1:]))
-        with torch.inference_mode():
+        with predicting():
             for at in range(0, len(windows), BATCH_SIZE):
                 n_rows = min(BATCH_SIZE, len(windows) - at)
                 batch[:n_rows] = windows[at : at + n_rows]

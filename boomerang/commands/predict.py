@@ -175,15 +175,12 @@ def predict(flags: argparse.Namespace) -> None:
     if threshold is not None and (meaning := describe_threshold(threshold)) and (flags.json or flags.csv is not None):
         tell(f"note: the threshold {show_threshold(threshold)} {meaning}")
     # Imported here because torch takes a second to import.
-    import torch
-
     from boomerang.combining.artifacts import read_metadata
     from boomerang.commands.outcome import describe_training
     from boomerang.model.devices import choose_device
     from boomerang.serving.description import format_prediction, to_object
     from boomerang.serving.predictor import Predictor
 
-    torch.set_num_threads(1)
     artifacts_dir = flags.artifacts_dir or ARTIFACTS
     metadata = read_metadata(artifacts_dir)
     if flags.describe:

@@ -16,6 +16,7 @@ from boomerang.combining.pools import Member
 from boomerang.features.calendar import Table
 from boomerang.features.inputs import check_table
 from boomerang.features.prepared import Source
+from boomerang.model.devices import predicting
 from boomerang.serving.histories import COLUMNS, History, read_history
 
 
@@ -157,7 +158,7 @@ class Predictor(TrainedEnsembles):
             if isinstance(column, str)
         }
         streams = stack_streams(recent, {ensemble for ensemble, _ in fitting})
-        with torch.inference_mode():
+        with predicting():
             logits = np.array([self._last_logit(member, streams[member[0]]) for member in fitting])
         members = [
             MemberPrediction(*member, *figures)

@@ -218,7 +218,7 @@ def test_an_error_of_putting_outputs_into_place_names_the_folder(tmp_path, monke
     def fail(*paths):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space") as found, replacing(tmp_path) as new:
-        (new / "a.txt").write_text("")
-        monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(outputs, "_move_into_place", fail)
+    with pytest.raises(OSError, match="No space") as found, replacing(tmp_path):
+        pass
     assert found.value.filename == str(tmp_path)

@@ -38,10 +38,13 @@ def test_the_same_run_gives_the_same_bytes(folder, trained):
 
 
 def test_it_computes_on_one_thread_whatever_the_caller_uses(folder):
+    run(folder)
+    alone = (folder / "new" / "evaluation" / "evaluation.json").read_bytes()
     torch.set_num_threads(2)
     try:
         run(folder)
-        assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        assert (folder / "new" / "evaluation" / "evaluation.json").read_bytes() == alone
     finally:
         torch.set_num_threads(1)
 
