@@ -1,13 +1,15 @@
 """Batches of windows for training: shuffled, each gathered at once, with equal windows of a batch merged."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from boomerang.base.errors import TrainingError
 from boomerang.model.windows import Windows
 
 
@@ -35,6 +37,9 @@ class BatchIndices(NamedTuple):
     indices: torch.Tensor
     targets: torch.Tensor
     counts: torch.Tensor
+
+
+SharedTensors = TypeVar("SharedTensors", Batch, BatchIndices)
 
 
 def window_ids(stream: NDArray[np.float32], seq_length: int) -> NDArray[np.intp]:
@@ -158,6 +163,49 @@ class GatheredBatches:
         return map(self.dataset.__getitem__, self.batches)
 
 
+def share(batch: SharedTensors) -> SharedTensors:
+    """The batch with its tensors in shared memory, where another process finds them.
+
+    Python's queues would put them there from a thread of their own, which has nobody to tell that there is no room: the
+    other process would wait for ever.
+    """
+    for tensor in batch:
+        # torch does not annotate it: hence `no-untyped-call`.
+        tensor.share_memory_()  # type: ignore[no-untyped-call]
+    return batch
+
+
+class SharedBatches(Sampler[BatchIndices]):
+    """`batches` in shared memory, for processes that load."""
+
+    def __init__(self, batches: ShuffledBatches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[BatchIndices]:
+        return map(share, self.batches)
+
+
+@dataclass(frozen=True)
+class LoadedBatches:
+    """The batches of `loader`; raises TrainingError where a process that loads them has died or cannot go on."""
+
+    loader: DataLoader[Batch]
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self.loader
+        except (RuntimeError, OSError) as error:
+            # The last line is that of the error itself; those above tell where in torch it happened.
+            reason = str(error).strip().splitlines()[-1]
+            raise TrainingError(
+                f"a process that loads batches ended or could not start ({reason}): memory may be too small, or shared "
+                "memory (/dev/shm; of a container --shm-size), which --num_workers 0 does without"
+            ) from None
+
+
 def shuffled_loader(
     dataset: WindowDataset,
     batch_size: int,
@@ -184,10 +232,11 @@ def shuffled_loader(
     batches = ShuffledBatches(dataset, batch_size, generator)
     if not (num_workers or pin_memory):
         return GatheredBatches(dataset, batches)
-    return DataLoader(
+    loader = DataLoader(
         dataset,
         batch_size=None,
-        sampler=batches,
+        sampler=SharedBatches(batches) if num_workers else batches,
+        collate_fn=share if num_workers else None,
         num_workers=num_workers,
         # Forked processes share the memory-mapped windows. A joblib worker has another way to start processes.
         multiprocessing_context="fork" if num_workers else None,
@@ -197,3 +246,4 @@ def shuffled_loader(
         # The loader draws a seed for its workers at each iteration, which must not change the order of the batches.
         generator=torch.Generator().manual_seed(0),
     )
+    return LoadedBatches(loader)

@@ -149,6 +149,14 @@ def _train_side_by_side(jobs: list[_Job], run_id: str, n_processes: int) -> list
             "a training process was killed, for lack of memory perhaps (fewer --jobs need less): the same command "
             "goes on after the last finished epoch"
         ) from None
+    except OSError as error:
+        # What a member writes is named in its errors.
+        if error.filename:
+            raise
+        raise TrainingError(
+            f"a training process cannot be started or reached ({error.strerror or error}): memory, shared memory "
+            "(/dev/shm; of a container --shm-size) or the number of processes may be too small; fewer --jobs need less"
+        ) from None
     members = {job.key: member for job, member in zip(longest_first, trained, strict=True)}
     return [members[job.key] for job in jobs]
 

@@ -1,10 +1,16 @@
+import os
+import signal
+import time
+
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from boomerang.base.errors import TrainingError
 from boomerang.model.windows import cut_windows
-from boomerang.training.batches import ShuffledBatches, WindowDataset, shuffled_loader, window_ids
+from boomerang.training.batches import LoadedBatches, ShuffledBatches, WindowDataset, shuffled_loader, window_ids
 
 RETURNED = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0, 0, 1], dtype=torch.float32)
 N_ROWS = {"train": 12, "val": 3, "test": 1}
@@ -97,8 +103,52 @@ def test_loader_processes_change_no_batch(windows):
     for num_workers in (0, 2):
         generator = torch.Generator().manual_seed(5)
         loader = shuffled_loader(WindowDataset(windows, "train"), 3, generator, num_workers, prefetch_factor=4)
-        assert getattr(loader, "num_workers", 0) == num_workers
+        assert isinstance(loader, LoadedBatches) == bool(num_workers)
         epochs.append([batch for _ in range(2) for batch in loader])
     assert len(epochs[0]) == 8
     for batch, other in zip(*epochs, strict=True):
         assert all(torch.equal(values, others) for values, others in zip(batch, other, strict=True))
+
+
+def load(num_workers=2, batch_size=1):
+    return iter(shuffled_loader(WindowDataset(pairs(), "train"), batch_size, torch.Generator(), num_workers))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_loader_that_is_killed_ends_the_training_within_seconds():
+    batches, began = load(), time.monotonic()
+    next(batches)
+    for process in psutil.Process().children():
+        if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
+            os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(TrainingError, match=r"a process that loads batches ended .* --num_workers 0"):
+        list(batches)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("shape", [(1, 2, 2), (1,)])
+def test_too_little_shared_memory_ends_the_training_in_either_process(monkeypatch, shape):
+    shared = torch.Tensor.share_memory_
+
+    def share_memory(tensor):
+        # A batch of windows is shared by the process that loads it, the indices of one by the process that asks for it.
+        if tensor.shape == shape:
+            raise RuntimeError(
+                "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)"
+            )
+        return shared(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", share_memory)
+    with pytest.raises(TrainingError, match=r"No space left on device .28.\): .*--shm-size"):
+        list(load())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_loader_that_cannot_be_started_ends_the_training(monkeypatch):
+    def fork():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(TrainingError, match=r"could not start .*Resource temporarily unavailable"):
+        list(load())

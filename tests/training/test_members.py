@@ -1,7 +1,9 @@
+import errno
 import threading
 import time
 from dataclasses import replace
 
+import joblib
 import psutil
 import pytest
 
@@ -235,3 +237,22 @@ def test_a_killed_worker_is_reported_and_the_same_command_goes_on(windows_files,
     killer.join()
     expected = train_time(files, settings, Execution(jobs=2, quiet=True, no_store=True))
     assert_same(train_time(files, settings, execution), expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), TrainingError),
+        (OSError(errno.ENOSPC, "No space left on device"), TrainingError),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), TrainingError),
+        (OSError(errno.ENOSPC, "No space left on device", "store/checkpoint"), OSError),
+    ],
+)
+def test_training_processes_that_cannot_be_started_end_the_run(windows_files, monkeypatch, error, kind):
+    def refuse(self, tasks):
+        raise error
+
+    monkeypatch.setattr(joblib.Parallel, "__call__", refuse)
+    with pytest.raises(kind, match=error.strerror) as found:
+        train_time(windows_files, SETTINGS, Execution(jobs=2, quiet=True, no_store=True))
+    assert isinstance(found.value, TrainingError) == (error.filename is None)
