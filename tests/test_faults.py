@@ -16,6 +16,7 @@ import stages.evaluate
 from boomerang.base import files, outputs, settings
 from boomerang.base.errors import ArtifactError
 from boomerang.base.execution import Execution
+from boomerang.base.ownership import CARD_HEADING
 from boomerang.base.paths import CARD_FILE, METADATA_FILE
 from boomerang.combining.artifacts import read_member, read_metadata
 from boomerang.commands import train
@@ -58,9 +59,12 @@ def kill_self():
 def quick():
     """A stage `evaluate` that writes two files at once: it writes as the others do, and would triple the time."""
 
-    def evaluate(prepared_dir, artifacts_dir, out_dir):
-        for name in ("evaluation/evaluation.json", CARD_FILE):
-            files.write_atomic(out_dir / name, (artifacts_dir / METADATA_FILE).read_bytes())
+    def evaluate(prepared_dir, artifacts_dir, out_dir, equivalence_margin):
+        # They are known as ours by what they hold, and differ from run to run.
+        digest = files.sha256((artifacts_dir / METADATA_FILE).read_bytes())
+        marks = dict.fromkeys(("parts", "base_rate", "training", "val_loss"), digest)
+        files.write_json(out_dir / "evaluation" / "evaluation.json", marks)
+        files.write_atomic(out_dir / CARD_FILE, CARD_HEADING + digest.encode())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages.evaluate, "evaluate", evaluate)
