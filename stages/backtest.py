@@ -9,27 +9,26 @@ if __name__ == "__main__":
     at_start()
 
 import os
-import re
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from boomerang.base import settings
 from boomerang.base.ensembles import ENSEMBLES
-from boomerang.base.errors import BoomerangError, exit_on_error
+from boomerang.base.errors import about, exit_on_error
 from boomerang.base.execution import Execution
 from boomerang.base.files import write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, BACKTEST_FILE, ROOT
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
-from boomerang.base.wording import counted
 from boomerang.features.prepared import SummaryFile, read_history
 from boomerang.measures.evaluation import Evaluation
 from boomerang.measures.folds import run_folds
+from boomerang.reading.purchases import Purchases
 
 INPUTS = [ARTIFACTS / "prepared"]
 Run = Callable[[settings.Settings, Execution, Path], None]
@@ -49,7 +48,7 @@ def backtest(prepared_dir: Path, out_dir: Path, config: settings.Settings, execu
     execution : Execution
         How members train; does not change the result.
     run : callable
-        Runs every stage by settings into a folder: `run_pipeline`.
+        Runs every stage after `prepare` by settings into a folder: `run_prepared`.
 
     Raises
     ------
@@ -75,37 +74,38 @@ def _run_fold(
     history: pd.DataFrame, file: str, config: settings.Settings, execution: Execution, run: Run
 ) -> Evaluation:
     """The evaluation of a pipeline run on `history`, a part of `file`, in a folder that is gone afterwards."""
+    from .prepare import write_prepared
+
     with tempfile.TemporaryDirectory(prefix="boomerang-") as folder:
-        path = Path(folder) / "purchases.csv"
-        history.to_csv(path, index=False)
-        prepare = config.prepare.model_copy(update={"data_path": str(path)})
-        try:
-            run(config.model_copy(update={"prepare": prepare}), execution, Path(folder) / "artifacts")
-        except BoomerangError as error:
-            # Nobody knows the file in the folder.
-            message = re.sub(rf"({re.escape(folder)}/)?\b{re.escape(path.name)}(: )?", "", str(error))
-            raise type(error)(f"{file}, its first {counted(len(history), 'purchase')}: {message}") from None
-        return read_json(Path(folder) / "artifacts" / "evaluation" / "evaluation.json", Evaluation)
+        out_dir = Path(folder)
+        purchases = Purchases(history, np.arange(len(history)), pd.DataFrame(index=history.index))
+        with about(file):
+            write_prepared(purchases, file, out_dir / "prepared", config.prepare)
+        run(config, execution, out_dir)
+        return read_json(out_dir / "evaluation" / "evaluation.json", Evaluation)
 
 
-def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path, tells: bool = True) -> None:
-    """Run every stage into `out_dir`, in one process: what `dvc repro` does in several; raises what they raise.
+def run_pipeline(config: settings.Settings, execution: Execution, out_dir: Path) -> None:
+    """Run every stage into `out_dir`, in one process: what `dvc repro` does in several; raises what they raise."""
+    from .prepare import prepare
 
-    `tells` is that of `prepare`: of a fold nothing is said, because its file is ours, and all was said of the whole.
-    """
+    prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare)
+    run_prepared(config, execution, out_dir)
+
+
+def run_prepared(config: settings.Settings, execution: Execution, out_dir: Path) -> None:
+    """Run every stage after `prepare`, which has written into `out_dir`; raises what they raise."""
     # Imported by the first fold: torch takes a second to import, and without folds this stage does not need it. By
     # relative names, for in an installed package the stages lie within `boomerang`.
     from .evaluate import evaluate
     from .meta import meta
-    from .prepare import prepare
     from .sequences import sequences
     from .train import train
 
-    prepare(Path(config.prepare.data_path), out_dir / "prepared", config.prepare, tells)
     sequences(out_dir / "prepared", out_dir / "sequences", config.sequences, config.evaluate.n_folds)
     train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
-    backtest(out_dir / "prepared", out_dir, config, execution, partial(run_pipeline, tells=False))
+    backtest(out_dir / "prepared", out_dir, config, execution, run_prepared)
     evaluate(out_dir / "prepared", out_dir, out_dir, config.evaluate.equivalence_margin)
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     config = settings.load()
     execution = Execution.from_environment(Path(os.environ.get("DVC_ROOT", ROOT)))
     with replacing(ARTIFACTS) as new, unchanged(INPUTS, config, settings.load):
-        backtest(ARTIFACTS / "prepared", new, config, execution, partial(run_pipeline, tells=False))
+        backtest(ARTIFACTS / "prepared", new, config, execution, run_prepared)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ from boomerang.base.sources import unchanged
 from boomerang.base.wording import tell
 from boomerang.features.prepared import printable_name
 from boomerang.features.preparing import prepare_table
-from boomerang.reading.purchases import read_purchases
+from boomerang.reading.purchases import Purchases, read_purchases
 
 # No artifact: the file that the settings name is watched beside these.
 INPUTS: list[Path] = []
 
 
-def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings, tells: bool = True) -> None:
+def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) -> None:
     """Read purchases, split them, scale them with what the training rows show.
 
     Parameters
@@ -42,8 +42,6 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings, te
         Gets `purchases.parquet`, `scaler.json` and `summary.json`.
     config : PrepareSettings
         Split and number transform.
-    tells : bool
-        Say on stderr what a person should know of the file.
 
     Raises
     ------
@@ -51,13 +49,24 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings, te
         If the file is refused, is too short, or its training rows all have the same label.
     """
     purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
-    for line in purchases.notes if tells else []:
+    for line in purchases.notes:
         tell(f"{data_path}: {line}")
+    with about(data_path):
+        write_prepared(purchases, printable_name(data_path), out_dir, config)
+
+
+def write_prepared(purchases: Purchases, file: str, out_dir: Path, config: settings.PrepareSettings) -> None:
+    """Write what `prepare` writes of purchases that were read from a file of the name `file`.
+
+    Raises
+    ------
+    DataError
+        As `prepare_table`.
+    """
     reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
     # Kept where there is one: files without offsets leave the summary that they always left.
     reading |= {"offset": purchases.offset} if purchases.offset else {}
-    with about(data_path):
-        table, scaler = prepare_table(purchases.table, config.val_split, config.test_split, config.number_transform)
+    table, scaler = prepare_table(purchases.table, config.val_split, config.test_split, config.number_transform)
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
@@ -65,7 +74,7 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings, te
     write_json(
         out_dir / "summary.json",
         {
-            "file": printable_name(data_path),
+            "file": file,
             "normalised": purchases.normalised,
             "dropped": purchases.dropped,
             "repeats": asdict(purchases.repeats),

@@ -22,7 +22,7 @@ from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
 from boomerang.base.wording import tell
 from boomerang.features.inputs import stack_features
-from boomerang.features.prepared import Split, SummaryFile, read_number, read_prepared
+from boomerang.features.prepared import Split, SummaryFile, read_history, read_prepared
 from boomerang.features.preparing import check_folds, prepare_table
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import fewest_rows
@@ -116,12 +116,7 @@ def check_backtest(prepared_dir: Path, config: settings.SequencesSettings, n_fol
     """
     if n_folds < 2:
         return
-    path = prepared_dir / "purchases.parquet"
-    table = read_prepared(path)
-    counts = {part: int((table["part"] == part).sum()) for part in PARTS}
-    # The instants too, where there are some: the gaps come from them.
-    history = table[[name for name in ("datetime", "instant", "returned") if name in table]]
-    history = history.assign(number=read_number(path))
+    history, counts = read_history(prepared_dir)
     transform = read_json(prepared_dir / "scaler.json", Scaler).number_transform
     file = read_json(prepared_dir / "summary.json", SummaryFile).file
 

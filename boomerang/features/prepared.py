@@ -13,7 +13,7 @@ from boomerang.base.checks import Section, int_between, shown
 from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part, order_column
 from boomerang.base.errors import ArtifactError
 from boomerang.base.settings import Reading, TestSplit, ValSplit
-from boomerang.base.stage_files import read_json, read_table
+from boomerang.base.stage_files import read_table
 
 # The longest name that a file system takes is of 255 bytes.
 MAX_NAME = 255
@@ -118,44 +118,26 @@ def read_prepared(path: Path) -> pd.DataFrame:
     return table
 
 
-def read_number(path: Path) -> pd.Series:
-    """`number` of the purchases that `prepare` wrote, float64; raises ArtifactError where one is not finite."""
-    number = read_table(path, ["number"])["number"]
-    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
-        raise ArtifactError(f"{path}: number must be finite float64 in every row")
-    return number
-
-
 def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The purchases that `prepare` has read, as it would read them from a CSV again, and the rows of each part.
+    """The purchases as `prepare` had read them, before it split them, and the rows of each part.
 
     Returns
     -------
     DataFrame
-        `datetime` (ISO 8601) and `returned` (yes, no) as text, `number` as float64; in time order. Datetimes have an
-        offset where those of the CSV had one: Z where a timezone leads to local time, else the one of all rows.
+        As the table of `Purchases`: `datetime`, `instant` where the CSV had offsets, `returned` and `number`, in time
+        order.
     dict of str to int
         Rows of `train`, `val` and `test`.
 
     Raises
     ------
     ArtifactError
-        As `read_prepared`, or where a number is not finite or nothing leads from instants to local times.
+        As `read_prepared`, or where a number is not finite.
     """
     path = prepared_dir / "purchases.parquet"
     table = read_prepared(path)
-    number = read_number(path)
-    times, offset = table["datetime"], ""
-    if "instant" in table:
-        reading = read_json(prepared_dir / "summary.json", SummaryFile).reading
-        times, offset = (table["instant"], "Z") if reading.timezone else (times, reading.offset or "")
-        if not offset:
-            raise ArtifactError(f"{path}: instant needs a timezone or an offset under reading in summary.json")
-    history = pd.DataFrame(
-        {
-            "datetime": [f"{time.isoformat()}{offset}" for time in times],
-            "returned": np.array(["no", "yes"])[table["returned"]],
-            "number": number,
-        }
-    )
-    return history, {part: int((table["part"] == part).sum()) for part in PARTS}
+    number = read_table(path, ["number"])["number"]
+    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
+        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    columns = [name for name in ("datetime", "instant", "returned") if name in table]
+    return table[columns].assign(number=number), {part: int((table["part"] == part).sum()) for part in PARTS}

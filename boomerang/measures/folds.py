@@ -55,19 +55,10 @@ def run_folds(history: pd.DataFrame, counts: dict[str, int], config: Settings, r
 
 
 def _settings_of_fold(config: Settings, counts: dict[str, int], n_rows: int) -> Settings:
-    """Settings that split a history of `n_rows` purchases into `val` and `test` of the given sizes, without a backtest.
-
-    The history comes from `read_history`, so the settings for reading a foreign file are reset; but the timezone still
-    leads from the offsets to local time.
-    """
-    prepare = {
-        "val_split": counts["val"] / n_rows,
-        "test_split": counts["test"] / n_rows,
-        "datetime_format": None,
-        "on_bad_rows": "error",
-    }
+    """Settings that split `n_rows` purchases into `val` and `test` of the given sizes, without a backtest."""
+    split = {"val_split": counts["val"] / n_rows, "test_split": counts["test"] / n_rows}
     changed = {
-        "prepare": config.prepare.model_copy(update=prepare),
+        "prepare": config.prepare.model_copy(update=split),
         "evaluate": config.evaluate.model_copy(update={"n_folds": 0}),
     }
     return config.model_copy(update=changed)

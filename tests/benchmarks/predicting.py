@@ -34,8 +34,6 @@ def main() -> None:
     torch.set_num_threads(1)
     predictor = Predictor.load(flags.artifacts_dir)
     history = read_history(flags.artifacts_dir / "prepared")[0]
-    history["datetime"] = history["datetime"].astype("datetime64[us]")
-    history["returned"] = (history["returned"] == "yes").astype("int8")
     made, labels = (history["datetime"].iloc[-1], 3.0), history["returned"].tolist()
     tasks = {
         "simple, from labels": lambda: predictor.predict_proba(labels),

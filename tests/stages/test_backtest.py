@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +8,7 @@ from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.execution import Execution
 from boomerang.base.stage_files import read_json
 from boomerang.measures.evaluation import BacktestFile
-from stages.backtest import backtest, run_pipeline
+from stages.backtest import backtest, run_pipeline, run_prepared
 from stages.prepare import prepare
 
 EXECUTION = Execution(jobs=1, quiet=True, no_store=True)
@@ -26,7 +25,7 @@ def config(params, trained):
     return changed
 
 
-def run(trained, out, config, stages=run_pipeline):
+def run(trained, out, config, stages=run_prepared):
     backtest(trained / "prepared", out, config, EXECUTION, stages)
     return read_json(out / "backtest.json", BacktestFile).folds
 
@@ -53,7 +52,7 @@ def test_a_fold_knows_nothing_of_what_came_later(trained, tmp_path, config):
     seen = []
 
     def stages(config, execution, out):
-        table = pd.read_csv(config.prepare.data_path)
+        table = pd.read_parquet(out / "prepared" / "purchases.parquet")
         seen.append(len(table))
         assert table["datetime"].max() == table["datetime"].iloc[-1]
         raise SettingsError("seen")
@@ -73,7 +72,7 @@ def test_a_fold_knows_nothing_of_what_came_later(trained, tmp_path, config):
         ("%d/%m/%Y %H:%M", {"datetime_format": "%d/%m/%Y %H:%M"}),
     ],
 )
-def test_a_fold_reads_the_instants_and_local_times_of_the_whole(params, tmp_path, form, reading):
+def test_a_fold_has_the_instants_and_local_times_of_the_whole(params, tmp_path, form, reading):
     # Over the night in which London's clocks go back.
     times = pd.date_range("2025-10-25T12:00", periods=100, freq="20min")
     rows = "".join(f"{time.strftime(form)},{'yes' if n % 3 else 'no'},1\n" for n, time in enumerate(times))
@@ -84,8 +83,7 @@ def test_a_fold_reads_the_instants_and_local_times_of_the_whole(params, tmp_path
     seen = []
 
     def stages(config, execution, out):
-        prepare(Path(config.prepare.data_path), tmp_path / "fold", config.prepare)
-        seen.append(pd.read_parquet(tmp_path / "fold" / "purchases.parquet"))
+        seen.append(pd.read_parquet(out / "prepared" / "purchases.parquet"))
         raise SettingsError("seen")
 
     with pytest.raises(SettingsError, match="seen"):
@@ -108,11 +106,12 @@ def test_more_folds_than_the_history_carries_are_refused(trained, tmp_path, conf
 
 def test_what_fails_in_a_fold_names_the_fold_and_the_file_of_the_person(trained, tmp_path, config):
     def stages(config, execution, out):
-        raise DataError(f"{config.prepare.data_path}: it fails")
+        file = json.loads((out / "prepared" / "summary.json").read_text())["file"]
+        raise DataError(f"{file}: it fails")
 
     with pytest.raises(DataError) as failed:
         run(trained, tmp_path, config(n_folds=2), stages)
-    assert str(failed.value) == "fold 1 of 2: purchases.csv, its first 180 purchases: it fails"
+    assert str(failed.value) == "fold 1 of 2: purchases.csv: it fails"
 
 
 def test_the_report_shows_each_fold(trained, tmp_path, config):
