@@ -89,8 +89,8 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             # Whoever reads the results has seen enough.
             sys.exit(1)
-        if isinstance(error, ImportError) and _is_of_a_library(error):
-            print(f"error: {explain_missing(error)}", file=sys.stderr)
+        if missing := _explain_missing(error):
+            print(f"error: {missing}", file=sys.stderr)
         elif isinstance(error, BoomerangError | OSError):
             print(f"error: {reword(str(error))}", file=sys.stderr)
         else:
@@ -101,31 +101,31 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
 
 def exit_on_missing_library() -> None:
     """From now on let the import of a library that is missing end the program with one line, not a traceback."""
-
-    def explain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if isinstance(error, ImportError) and _is_of_a_library(error) and not os.environ.get("BOOMERANG_DEBUG"):
-            print(f"error: {explain_missing(error)}", file=sys.stderr)
-        else:
-            sys.__excepthook__(kind, error, traceback)
-
-    sys.excepthook = explain
+    sys.excepthook = _explain_or_show
 
 
-def _is_of_a_library(error: ImportError) -> bool:
-    """Whether it is somebody else's module that cannot be imported: one of ours is a fault of the code."""
-    return (error.name or "").partition(".")[0] not in ("", "boomerang", "stages", "tools", "tests")
+def _explain_or_show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Python's hook for an error that nobody caught: one line for a missing library, else the traceback."""
+    missing = None if os.environ.get("BOOMERANG_DEBUG") else _explain_missing(error)
+    if missing:
+        print(f"error: {missing}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
-def explain_missing(error: ImportError) -> str:
-    """What to do where a library cannot be imported, in one line."""
+def _explain_missing(error: BaseException) -> str | None:
+    """What to do where a library cannot be imported, in one line; None for any other error."""
+    # That a module of ours cannot be imported is a fault of the code.
+    ours = ("", "boomerang", "stages", "tools", "tests")
+    if not isinstance(error, ImportError) or (error.name or "").partition(".")[0] in ours:
+        return None
     activate = ROOT / ".venv" / "bin" / "activate"
-    how = (
-        f"activate the environment first, `source {activate}`"
-        if activate.exists()
-        else "`make` installs what is needed"
-    )
     if IS_INSTALLED:
         how = "install the package boomerang-returns again"
+    elif activate.exists():
+        how = f"activate the environment first, `source {activate}`"
+    else:
+        how = "`make` installs what is needed"
     return f"{error} for {sys.executable}: {how} (BOOMERANG_DEBUG=1 shows where)"
 
 

@@ -89,6 +89,7 @@ def permutation_importance(
         return float(log_losses(targets, ensembles.combine(logits, name)).mean())
 
     def rise(shuffle: Callable[[torch.Tensor], dict[Member, torch.Tensor]]) -> Rise:
+        """By how much the log loss rises; `shuffle` gives the inputs of the members that change, in a given order."""
         shuffled = [shuffle(order) for order in orders]
         # All at once, because a member always computes whole batches, however few windows there are.
         changed = {

@@ -49,7 +49,7 @@ def change(content, path, value):
         (["reading", "datetime_format"], "%Y-%m-%d %z"),
         (["source"], None),
         (["source", "file"], ""),
-        (["source", "file"], "/home/somebody/purchases.csv"),
+        (["source", "file"], "exports/purchases.csv"),
         (["source", "file"], "a\nb.csv"),
         (["source", "file"], "\x1b[31mred.csv"),
         (["source", "file"], "\u202egnp.csv"),
