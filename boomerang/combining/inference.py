@@ -15,7 +15,7 @@ from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member, Pool
 from boomerang.features.calendar import Table
 from boomerang.features.inputs import check_table, stack_features
-from boomerang.model.devices import predicting
+from boomerang.model.devices import one_thread
 from boomerang.model.lstm import MemberLSTM
 
 # Windows always go through a member so many at a time, and the last batch is filled up: a matrix product of another
@@ -44,6 +44,7 @@ class TrainedEnsembles:
         If a member is missing or differs from what the metadata says of it.
     """
 
+    @one_thread()
     def __init__(
         self,
         metadata: Metadata,
@@ -105,6 +106,7 @@ class TrainedEnsembles:
         scores = {name: self.combine(logits, name) for name in pools}
         return pd.DataFrame(scores, index=table.index[first:end])
 
+    @one_thread()
     def member_logits(
         self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
     ) -> dict[Member, np.ndarray]:
@@ -141,11 +143,12 @@ class TrainedEnsembles:
             found[name, length] = every[max(first - n_past, 0) : max(end - n_past, 0)]
         return found
 
+    @one_thread()
     def logits(self, member: Member, windows: torch.Tensor) -> np.ndarray:
         """A member's logits for windows of shape (n, n_steps, n_features), as float64 of shape (n,)."""
         found = np.empty(len(windows))
         batch = torch.zeros((BATCH_SIZE, *windows.shape[1:]))
-        with predicting():
+        with torch.inference_mode():
             for at in range(0, len(windows), BATCH_SIZE):
                 n_rows = min(BATCH_SIZE, len(windows) - at)
                 batch[:n_rows] = windows[at : at + n_rows]

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 
 def choose_device(use_gpu: bool) -> torch.device:
@@ -20,18 +22,20 @@ def make_deterministic(device: torch.device) -> None:
 
 
 @contextmanager
-def predicting() -> Iterator[None]:
-    """Let torch compute without gradients, and on this thread alone.
+def one_thread() -> Iterator[None]:
+    """Let torch compute on the calling thread alone until the context ends; other threads keep their number.
 
-    A member is too small for a second thread to help, and its last bit would depend on how many there are. Besides, the
-    threads that torch has started are gone in a forked process, which then waits for them for ever: a service loads a
-    `Predictor` and forks. The number of threads that the caller has chosen is back when the context ends; torch keeps
-    one for each thread of the caller.
+    A process that is forked inherits OpenMP's memory of its pool of threads, but not the threads: it would wait for
+    them for ever. With one thread there is nobody to wait for, and no pool comes into being. `torch.set_num_threads`
+    would do more than that: a thread that meets torch meanwhile would keep one thread for good.
     """
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(n_threads)
+    # A thread that meets torch for the first time is given torch's number of threads, which would undo the limit.
+    torch.get_num_threads()
+    with _openmp().limit(limits=1):
+        yield
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    """The OpenMP libraries of this process; to look for them takes 10 ms, to limit them 10 microseconds."""
+    return ThreadpoolController().select(user_api="openmp")

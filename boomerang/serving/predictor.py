@@ -16,7 +16,7 @@ from boomerang.combining.pools import Member
 from boomerang.features.calendar import Table
 from boomerang.features.inputs import check_table
 from boomerang.features.prepared import Source
-from boomerang.model.devices import predicting
+from boomerang.model.devices import one_thread
 from boomerang.serving.histories import COLUMNS, History, read_history
 
 
@@ -122,6 +122,7 @@ class Predictor(TrainedEnsembles):
         scaled = self.metadata.scaling.transform(columns)
         return columns | dict(zip(SCALED_FEATURES, scaled.T, strict=True))
 
+    @one_thread()
     def predict(self, table: Table, name: str, weights: list[float] | None = None) -> Prediction:
         """The probability that the purchase after `table`, or for `context` its last one, comes back, and why.
 
@@ -158,7 +159,7 @@ class Predictor(TrainedEnsembles):
             if isinstance(column, str)
         }
         streams = stack_streams(recent, {ensemble for ensemble, _ in fitting})
-        with predicting():
+        with torch.inference_mode():
             logits = np.array([self._last_logit(member, streams[member[0]]) for member in fitting])
         members = [
             MemberPrediction(*member, *figures)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -57,6 +58,13 @@ def refuses_with_a_value_error_of_our_own(predictor, history, trained):
         predictor.score(history.drop(columns="number"))
 
 
+def serves_threads_and_forked_processes(predictor, history, trained):
+    """In a process of its own, `tests/serving/test_forks.py` tries what may hang."""
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda _: predictor.predict_proba(history), range(4)))
+    assert found == [predictor.predict_proba(history)] * 4
+
+
 # How a sentence begins, and what shows that it is true.
 CHECKS = {
     "`predict_proba` takes past labels": takes_labels_or_a_table,
@@ -65,6 +73,7 @@ CHECKS = {
     "`score` takes the same table": scores_as_csv_does,
     "`source` says what the model has learned from": says_what_it_learned_from,
     "What is no history is refused": refuses_with_a_value_error_of_our_own,
+    "One predictor serves the threads": serves_threads_and_forked_processes,
 }
 
 

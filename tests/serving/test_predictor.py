@@ -1,7 +1,4 @@
 import json
-import subprocess
-import sys
-import threading
 
 import numpy as np
 import pandas as pd
@@ -16,7 +13,6 @@ from boomerang.combining.artifacts import read_metadata
 from boomerang.combining.metadata import Metadata
 from boomerang.serving.description import describe
 from boomerang.serving.predictor import Predictor
-from tests.support import ROOT
 
 
 def history(n_purchases):
@@ -382,39 +378,3 @@ def test_describe_names_every_member(trained):
     text = describe(read_metadata(trained), trained)
     for name in ("time/model_seq2.pth", "time/model_seq4.pth", "simple/model_simple_seq2.pth", "models_meta.json"):
         assert str(trained / name) in text
-
-
-# Torch computes on several threads in the parent, as it does by default on several cores: those are gone in the child.
-FORKING = """
-import os, signal, sys, torch
-torch.set_num_threads(2)
-torch.rand(600, 600) @ torch.rand(600, 600)
-from boomerang import Predictor
-predictor = Predictor.load(sys.argv[1])
-history = [0, 1, 0, 0, 1, 0, 1, 0]
-expected = predictor.predict_proba(history)
-assert torch.get_num_threads() == 2
-child = os.fork()
-signal.alarm(60)
-if child == 0:
-    os._exit(0 if predictor.predict_proba(history) == expected and len(predictor.score(history * 99)) else 1)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-def test_a_predictor_answers_after_a_fork_and_leaves_the_threads_of_its_caller(trained):
-    # From 3.12 on Python warns of a fork beside threads, which is what is tried here.
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, trained]
-    done = subprocess.run(command, cwd=ROOT, timeout=120, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-def test_threads_side_by_side_get_what_one_gets(trained):
-    predictor, history = Predictor.load(trained), [0, 1, 0, 0, 1, 0, 1, 0]
-    expected, found = predictor.predict_proba(history), []
-    threads = [threading.Thread(target=lambda: found.append(predictor.predict_proba(history))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [expected] * 8

@@ -13,6 +13,7 @@ from boomerang.combining.artifacts import read_metadata
 from boomerang.commands import predict
 from boomerang.measures.baselines import predict_baselines
 from boomerang.measures.evaluation import Evaluation
+from boomerang.model.lstm import MemberLSTM
 from stages.evaluate import evaluate
 from tests.support import write_purchases
 
@@ -37,12 +38,15 @@ def test_the_same_run_gives_the_same_bytes(folder, trained):
         assert (folder / "new" / name).read_bytes() == (trained / name).read_bytes()
 
 
-def test_it_computes_on_one_thread_whatever_the_caller_uses(folder):
+def test_it_computes_on_one_thread_and_leaves_the_caller_its_own(folder, monkeypatch):
+    forward, seen = MemberLSTM.forward, set()
+    monkeypatch.setattr(MemberLSTM, "forward", lambda *given: seen.add(torch.get_num_threads()) or forward(*given))
     run(folder)
     alone = (folder / "new" / "evaluation" / "evaluation.json").read_bytes()
     torch.set_num_threads(2)
     try:
         run(folder)
+        assert seen == {1}
         assert torch.get_num_threads() == 2
         assert (folder / "new" / "evaluation" / "evaluation.json").read_bytes() == alone
     finally:
