@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from pathlib import Path
 
 # Wider instructions sum in another order, which moves the last bit of a float. Haswell, of 2013, first had AVX2.
 INSTRUCTION_LIMITS = {
@@ -31,11 +32,21 @@ CHANGES_NO_NUMBER = {
     *("MKL_VERBOSE", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "OPENBLAS_VERBOSE", "NUMBA_DEBUG_CACHE", "NUMBA_COLOR_SCHEME"),
     *("TORCH_CPP_LOG_LEVEL", "TORCH_LOGS", "TORCH_SHOW_CPP_STACKTRACES"),
 }
+# numba reads its variables from this file of the current folder too, without their prefix.
+NUMBA_FILE = Path(".numba_config.yaml")
 
 
 def decides_a_bit(variable: str) -> bool:
     """Whether a variable of the environment may change the last bit of a result."""
     return variable.startswith(PREFIXES) and variable not in CHANGES_NO_NUMBER
+
+
+def read_environment() -> dict[str, str]:
+    """The variables that are set and may change a last bit, and the content of `NUMBA_FILE` where there is one."""
+    found = {name: value for name, value in os.environ.items() if decides_a_bit(name)}
+    if NUMBA_FILE.is_file():
+        found[NUMBA_FILE.name] = NUMBA_FILE.read_text(errors="replace")
+    return dict(sorted(found.items()))
 
 
 def fix_environment() -> None:

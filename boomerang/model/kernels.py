@@ -8,7 +8,6 @@ Therefore each state of all of these has a cache folder of its own.
 import ctypes
 import hashlib
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from numba import njit, types
 from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
+from boomerang.base.numerics import read_environment
 from boomerang.base.paths import IS_INSTALLED, cache_dir
 
 Float32Array = NDArray[np.float32]
@@ -33,7 +33,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 _COMPILER_STATE = [
     numba.__version__,
     llvmlite.__version__,
-    *sorted(f"{name}={os.environ[name]}" for name in os.environ if name.startswith("NUMBA_")),
+    *(f"{name}={value}" for name, value in read_environment().items() if "numba" in name.lower()),
 ]
 _CACHE_KEY = hashlib.sha256(b"\0".join([*_SOURCES, *(text.encode() for text in _COMPILER_STATE)])).hexdigest()
 _DEFAULT_CACHE_DIR = cache_dir() if IS_INSTALLED else Path(__file__).with_name("__pycache__")
@@ -46,8 +46,9 @@ numba.config.CACHE_LOCATOR_CLASSES = "UserProvidedCacheLocator"  # type: ignore[
 _OPENBLAS_SGEMM = getattr(
     ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__), "scipy_cblas_sgemm64_", None
 )
-# Whether `add_product` works: other builds of numpy lack the function.
-IS_AVAILABLE = _OPENBLAS_SGEMM is not None
+# Whether `add_product` works: other builds of numpy lack the function, and without the compiler the call of it only
+# describes a call and computes nothing.
+IS_AVAILABLE = _OPENBLAS_SGEMM is not None and not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 if _OPENBLAS_SGEMM is not None:
     # The address differs from process to process, and compiled code is kept for later ones: it finds the function by
     # this name.

@@ -6,7 +6,6 @@ store, to save time, so it can be deleted between runs.
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +74,7 @@ def entry_name(windows_file: Path, ensemble: str, seq_length: int, settings: Tra
             "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         },
         "compiled": kernels.IS_AVAILABLE,
-        "environment": {name: value for name, value in os.environ.items() if numerics.decides_a_bit(name)},
+        "environment": numerics.read_environment(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }

@@ -43,6 +43,18 @@ def test_each_configuration_of_the_compiler_has_its_own_cache():
     assert len({cache_path(), cache_path(), cache_path(NUMBA_OPT="1"), cache_path(NUMBA_CPU_NAME="skylake")}) == 3
 
 
+def test_workers_that_are_told_how_many_threads_to_use_share_the_cache():
+    assert cache_path(NUMBA_NUM_THREADS="1") == cache_path(NUMBA_NUM_THREADS="2")
+
+
+def test_without_the_compiler_the_kernels_are_not_to_be_used():
+    program = "from boomerang.model import kernels; print(kernels.IS_AVAILABLE)"
+    command = [sys.executable, "-c", program]
+    environments = [os.environ, os.environ | {"NUMBA_DISABLE_JIT": "1"}]
+    found = [subprocess.run(command, env=env, capture_output=True, text=True).stdout for env in environments]
+    assert found == [f"{kernels.IS_AVAILABLE}\n", "False\n"]
+
+
 def test_without_a_writable_cache_each_process_compiles_for_itself():
     assert cache_path(NUMBA_CACHE_DIR=os.devnull) == "None"
 

@@ -73,6 +73,13 @@ def test_the_numeric_environment_changes_the_name(name, monkeypatch, variable):
     assert name() != before
 
 
+def test_what_numba_reads_from_a_file_changes_the_name(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = name()
+    (tmp_path / ".numba_config.yaml").write_text("opt: 0\n")
+    assert name() != before
+
+
 @pytest.mark.parametrize("variable", [*sorted(numerics.CHANGES_NO_NUMBER), "OMP_NUM_THREADS", "PATH", "USER", "TZ"])
 def test_what_changes_no_number_changes_no_name(name, monkeypatch, variable):
     before = name()
