@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between, within
+from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import ENSEMBLES, LABELS, EnsembleName, Question, ensembles_answering
-from boomerang.base.settings import HiddenSize, Length, NumLayers, Reading
+from boomerang.base.settings import HiddenSize, Length, NumLayers
 from boomerang.features.prepared import Source
 from boomerang.features.scaler import Scaler
 

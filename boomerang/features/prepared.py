@@ -10,9 +10,10 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between, shown
+from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part, order_column
 from boomerang.base.errors import ArtifactError
-from boomerang.base.settings import Reading, TestSplit, ValSplit
+from boomerang.base.settings import TestSplit, ValSplit
 from boomerang.base.stage_files import read_table
 
 # The longest name that a file system takes is of 255 bytes.

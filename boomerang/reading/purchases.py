@@ -5,7 +5,6 @@ refused with file, row, column, the value found and what was expected.
 """
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from boomerang.base.errors import DataError, SettingsError
 from boomerang.reading.csv_cells import Cells, read_cells
 from boomerang.reading.datetimes import parse_datetimes, write_datetime
 from boomerang.reading.faults import BAD_DATE, Fault, Faults
+from boomerang.reading.numbers import parse_numbers
 from boomerang.reading.offsets import OWN, last_offset
 from boomerang.reading.repeats import Repeats, find_repeats
 
@@ -25,9 +25,6 @@ NO = ("no", "n", "false", "f", "0")
 COLUMNS = {"datetime": ".*[0-9].*", "returned": "|".join(YES + NO), "number": ".*[0-9].*"}
 # A float64 written out in full has 309 digits and then some; one cell of a megabyte would widen all others.
 MAX_CELL = 400
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-# Whole numbers up to this one are exact in float64.
-MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def read_purchases(
     labels = _parse_labels(cells.table["returned"], text["returned"], faults, notes)
     times, expected = parse_datetimes(path.name, text["datetime"], notes, datetime_format, timezone, offset)
     faults.add(cells.table["datetime"], times.local.isna(), BAD_DATE, expected)
-    numbers = _parse_numbers(text["number"], faults)
+    numbers = parse_numbers(text["number"], faults)
     if faults.found and on_bad_rows == "error":
         raise DataError(f"{path.name} {faults.describe(datetime_format)}")
     moments = times.columns()
@@ -193,7 +190,7 @@ def append_purchase(
     """
     made = _parse_made(table, next_datetime, datetime_format, timezone)
     faults = Faults()
-    numbers = _parse_numbers(pd.Series([next_number.strip()]), faults)
+    numbers = parse_numbers(pd.Series([next_number.strip()]), faults)
     if faults.found:
         raise SettingsError(f"next_{faults.found[0].expected} (found {next_number!r})")
     row = pd.DataFrame({**made, "returned": [0], "number": numbers})[list(table)].astype(table.dtypes)
@@ -234,29 +231,3 @@ def parse_labels(text: str) -> np.ndarray:
         if label.lower() not in YES + NO:
             raise DataError(f"history, label {position}: expected yes or no (found {label!r})")
     return np.array([label.lower() in YES for label in labels], dtype=np.int8)
-
-
-def _parse_numbers(text: pd.Series, faults: Faults) -> pd.Series:
-    """Finite float64 values, NaN where a fault was added."""
-    is_number = text.str.fullmatch(NUMBER)
-    with_comma = text.str.fullmatch(r"[+-]?[0-9.]*,[0-9.,]*")
-    expected = "number must be a finite number like 3 or 19.90"
-    faults.add(text, with_comma, "number with a comma", f"{expected}, without decimal or thousands comma")
-    # Python parses to the nearest float64, which pandas' own parser misses by a last bit now and then.
-    values = pd.Series(text.where(is_number, "nan").to_numpy(dtype=object).astype(np.float64), index=text.index)
-    faults.add(text, ~np.isfinite(values), "number not a finite number", expected)
-    zero = text[values == 0]
-    vanished = zero.index[zero.str.contains("^[+-]?[0.]*[1-9]")]
-    faults.add(text, text.index.isin(vanished), "number too small", f"{expected}, not too small for float64")
-    large = text[np.isfinite(values) & (values.abs() >= MAX_EXACT)]
-    lossy = large.index[list(map(_loses_digits, large, values[large.index]))]
-    expected = "number must be exact in float64, whole numbers up to 2^53"
-    faults.add(text, text.index.isin(lossy), "number loses digits", expected)
-    return values
-
-
-def _loses_digits(written: str, value: float) -> bool:
-    """Whether a large number is another than its float64; with an exponent, than its float64 as it is written."""
-    number = Decimal(written)
-    is_short = "e" in written.lower() and number == Decimal(repr(value))
-    return not is_short and number == number.to_integral_value() and number != Decimal(value)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from boomerang.combining.inference import TrainedEnsembles
-from boomerang.reading.purchases import MAX_EXACT, NUMBER, Purchases
+from boomerang.reading.numbers import MAX_EXACT, NUMBER
+from boomerang.reading.purchases import Purchases
 from boomerang.serving.provenance import tell_parts
 
 # Rows that are scored and written at a time. No figure depends on it.

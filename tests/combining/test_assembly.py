@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import ENSEMBLES, SCALED_FEATURES
-from boomerang.base.settings import Reading
 from boomerang.combining.assembly import Combinations, TrainedEnsemble, assemble_metadata
 from boomerang.combining.metadata import Figures, LengthsFile, MemberFigures, TrainingFile
 from boomerang.features.prepared import PartFigures, Split, SummaryFile

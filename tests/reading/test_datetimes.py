@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
+from boomerang.base.datetime_settings import Reading
 from boomerang.base.errors import DataError
-from boomerang.base.settings import Reading
 from boomerang.reading.datetimes import CLOCK_FORMS, DATE_FORMS, hint_at_form, parse_datetimes
 
 

@@ -1,0 +1,153 @@
+"""The flags of `predict.py`: what they are, which go together, and what they ask for."""
+
+import argparse
+from pathlib import Path
+
+from boomerang import __version__
+from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_answering
+from boomerang.base.errors import SettingsError
+from boomerang.combining.decisions import cost_threshold
+
+# Flags that say what to predict, and by default are not given.
+PREDICTING = ("next_datetime", "next_number", "ensemble", "threshold", "cost_missed", "cost_needless", "weights")
+
+# What a person calls these here: flags, or what only the training can change.
+NAMES = {name: f"--{name}" for name in PREDICTING} | {
+    name: f"the training's {name}"
+    for name in (
+        *("datetime_format", "timezone", "number_transform", "on_bad_rows"),
+        *("val_split", "test_split", "seq_lengths", "max_seq_cap"),
+    )
+}
+
+
+def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Predict whether a purchase will come back.", allow_abbrev=False
+    )
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument(
+        "--history", metavar="yes,no,...", help="past labels alone, latest last: predicts the one after them"
+    )
+    task.add_argument(
+        "--history_csv",
+        type=Path,
+        metavar="FILE",
+        help="past purchases, a CSV like the one trained on: predicts whether the one after them comes back",
+    )
+    task.add_argument("--csv", type=Path, metavar="FILE", help="score each purchase of a CSV from those before it")
+    task.add_argument(
+        "--describe", action="store_true", help="say what was learned from, list the members, end with the verdicts"
+    )
+    parser.add_argument(
+        "--next_datetime",
+        metavar="DATETIME",
+        help="predicts another purchase instead: one that has just been made, after those of --history_csv. This is "
+        "when, written as in the file",
+    )
+    parser.add_argument("--next_number", metavar="NUMBER", help="and this is the number of the purchase just made")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the scores of --csv go (default: stdout)")
+    parser.add_argument(
+        "--ensemble",
+        choices=(*ENSEMBLES, COMBINATION, "all"),
+        help="what predicts; combination: time and simple together (default: for --history_csv combination, which the "
+        "report judges, with a purchase just made context, for --history simple, for --csv all)",
+    )
+    parser.add_argument("--threshold", type=float, metavar="P", help="also decide: act from this probability of yes on")
+    parser.add_argument("--cost_missed", type=float, metavar="COST", help="of a return that was not acted on, and")
+    parser.add_argument("--cost_needless", type=float, metavar="COST", help="of acting for nothing: sets the threshold")
+    parser.add_argument(
+        "--next",
+        choices=("yes", "no"),
+        default="yes",
+        help="whose probability is shown: that it comes back, or that it stays (default: yes)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="W,W,...",
+        help="one per member in the order they are listed, instead of the trained ones",
+    )
+    parser.add_argument("--use_gpu", action="store_true", help="predict on CUDA; on the CPU where there is none")
+    parser.add_argument(
+        "--artifacts_dir", type=Path, help="folder of a training, of the model that predicts (default: artifacts)"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON: one object, or one a line for --csv")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"boomerang {__version__}")
+    return parser
+
+
+def parse_weights(text: str) -> list[float]:
+    """`1,0.5,2` as numbers.
+
+    Raises
+    ------
+    SettingsError
+        If it is not numbers separated by commas.
+    """
+    try:
+        return [float(weight) for weight in text.split(",")]
+    except ValueError:
+        raise SettingsError(f"--weights must be numbers like 1,1,2 (found {text!r})") from None
+
+
+def choose_names(flags: argparse.Namespace) -> list[str]:
+    """What shall predict.
+
+    Raises
+    ------
+    SettingsError
+        If flags are missing, or the ensemble asked for cannot predict from what they give.
+    """
+    is_made = flags.next_datetime is not None
+    if is_made != (flags.next_number is not None) or (is_made and flags.history_csv is None):
+        raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
+    if flags.output is not None and flags.csv is None:
+        raise SettingsError("--output goes with --csv")
+    if flags.csv is not None and flags.next == "no":
+        raise SettingsError("--next goes with a prediction of one purchase; --csv scores the probability of yes")
+    if flags.describe:
+        given = [name for name in PREDICTING if getattr(flags, name) is not None]
+        given += ["next"] * (flags.next != "yes") + ["use_gpu"] * flags.use_gpu
+        if given:
+            raise SettingsError(f"--describe predicts nothing: --{given[0]} does not go with it")
+        return []
+    asked = [*ensembles_answering("next"), COMBINATION]
+    if flags.csv is not None:
+        default, able = "all", [*asked, *ensembles_answering("made")]
+    elif flags.history is not None:
+        default, able = "simple", ["simple"]
+    elif is_made:
+        default, able = ANSWERS["made"], ensembles_answering("made")
+    else:
+        default, able = ANSWERS["next"], asked
+    name = flags.ensemble or default
+    if name != "all" and name not in able:
+        raise SettingsError(
+            f"--ensemble must be one that predicts from what is given: {', '.join(able)} (found {name})"
+        )
+    names = able if name == "all" else [name]
+    if flags.weights is not None and (flags.csv is not None or len(names) > 1):
+        raise SettingsError("--weights goes with one prediction of one ensemble")
+    return names
+
+
+def choose_threshold(flags: argparse.Namespace) -> float | None:
+    """The probability from which to act; None where no decision is asked for.
+
+    Raises
+    ------
+    SettingsError
+        If it is given twice or by halves, or no probability.
+    """
+    costs = [flags.cost_missed, flags.cost_needless]
+    threshold: float | None = flags.threshold
+    if costs == [None, None]:
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise SettingsError(f"--threshold must be a probability from 0 to 1 (found {threshold})")
+        # Without the sign of -0.
+        return None if threshold is None else abs(threshold)
+    if None in costs or flags.threshold is not None:
+        raise SettingsError("--cost_missed and --cost_needless must be given together, and without --threshold")
+    return cost_threshold(*costs)
