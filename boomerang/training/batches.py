@@ -1,7 +1,13 @@
 """Batches of windows for training: shuffled, each gathered at once, with equal windows of a batch merged."""
 
+import os
+import signal
+import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -10,6 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from boomerang.base.errors import TrainingError
+from boomerang.base.processes import die_with_parent
 from boomerang.model.windows import Windows
 
 
@@ -188,6 +195,42 @@ class SharedBatches(Sampler[BatchIndices]):
         return map(share, self.batches)
 
 
+@contextmanager
+def keeping_child_handler() -> Iterator[None]:
+    """Put back how this process reacts to the end of a child, which torch changes when it starts its own.
+
+    torch would raise wherever this process happens to be, in a step or in a callback from C, which swallows it. Without
+    that, the next batch tells, at most five seconds later: torch also looks whether who shall bring it is alive.
+    """
+    handler = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        # Elsewhere than in the main thread torch leaves it alone, and nobody may set it.
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, handler)
+
+
+@contextmanager
+def hiding_lost_connections() -> Iterator[None]:
+    """Print no traceback where a thread of Python's, which hands tensors to other processes, finds one of them dead.
+
+    That a process has died is told by the next batch, in one line.
+    """
+    show = sys.excepthook
+
+    def show_others(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        in_thread = threading.current_thread() is not threading.main_thread()
+        if not (in_thread and isinstance(error, OSError | EOFError)):
+            show(kind, error, traceback)
+
+    sys.excepthook = show_others
+    try:
+        yield
+    finally:
+        sys.excepthook = show
+
+
 @dataclass(frozen=True)
 class LoadedBatches:
     """The batches of `loader`; raises TrainingError where a process that loads them has died or cannot go on."""
@@ -196,10 +239,13 @@ class LoadedBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         try:
-            yield from self.loader
-        except (RuntimeError, OSError) as error:
+            with hiding_lost_connections():
+                with keeping_child_handler():
+                    batches = iter(self.loader)
+                yield from batches
+        except (RuntimeError, OSError, EOFError) as error:
             # The last line is that of the error itself; those above tell where in torch it happened.
-            reason = str(error).strip().splitlines()[-1]
+            reason = (str(error).strip() or "its connection broke").splitlines()[-1]
             raise TrainingError(
                 f"a process that loads batches ended or could not start ({reason}): memory may be too small, or shared "
                 "memory (/dev/shm; of a container --shm-size), which --num_workers 0 does without"
@@ -232,6 +278,7 @@ def shuffled_loader(
     batches = ShuffledBatches(dataset, batch_size, generator)
     if not (num_workers or pin_memory):
         return GatheredBatches(dataset, batches)
+    parent = os.getpid()
     loader = DataLoader(
         dataset,
         batch_size=None,
@@ -243,6 +290,8 @@ def shuffled_loader(
         pin_memory=pin_memory,
         prefetch_factor=prefetch_factor if num_workers else None,
         persistent_workers=num_workers > 0,
+        # By itself it would find out within seconds, or by what it cannot read any more, with a traceback.
+        worker_init_fn=(lambda _: die_with_parent(parent)) if num_workers else None,
         # The loader draws a seed for its workers at each iteration, which must not change the order of the batches.
         generator=torch.Generator().manual_seed(0),
     )

@@ -1,5 +1,7 @@
 import os
 import signal
+import sys
+import threading
 import time
 
 import numpy as np
@@ -9,8 +11,11 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from boomerang.base.errors import TrainingError
+from boomerang.base.execution import Execution
 from boomerang.model.windows import cut_windows
 from boomerang.training.batches import LoadedBatches, ShuffledBatches, WindowDataset, shuffled_loader, window_ids
+from boomerang.training.trainer import MemberTrainer
+from tests.training.support import SETTINGS, some_windows
 
 RETURNED = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0, 0, 1], dtype=torch.float32)
 N_ROWS = {"train": 12, "val": 3, "test": 1}
@@ -114,16 +119,88 @@ def load(num_workers=2, batch_size=1):
     return iter(shuffled_loader(WindowDataset(pairs(), "train"), batch_size, torch.Generator(), num_workers))
 
 
+ENDED = r"a process that loads batches ended .* --num_workers 0"
+
+
+def kill_loaders():
+    """Kill the processes that load, and stay long enough in this function for an error of a signal's to come up."""
+    for process in psutil.Process().children():
+        if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
+            os.kill(process.pid, signal.SIGKILL)
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        pass
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_loader_that_is_killed_ends_the_training_within_seconds():
     batches, began = load(), time.monotonic()
     next(batches)
-    for process in psutil.Process().children():
-        if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline()):
-            os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(TrainingError, match=r"a process that loads batches ended .* --num_workers 0"):
+    kill_loaders()
+    with pytest.raises(TrainingError, match=ENDED):
         list(batches)
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("method", ["zero_grad", "add_gradient", "logits"])
+def test_a_loader_that_is_killed_disturbs_no_step_and_ends_the_training_at_the_next_batch(monkeypatch, method):
+    execution = Execution(jobs=1, num_workers=1, quiet=True, no_store=True)
+    trainer = MemberTrainer(some_windows(), "time", SETTINGS.model_copy(update={"batch_size": 1}), execution)
+    trainer.run_epoch()
+    done = getattr(trainer.backend, method)
+
+    def kill_and_do(*arguments):
+        kill_loaders()
+        monkeypatch.setattr(trainer.backend, method, done)
+        return done(*arguments)
+
+    monkeypatch.setattr(trainer.backend, method, kill_and_do)
+    with pytest.raises(TrainingError, match=ENDED):
+        [trainer.run_epoch() for _ in range(3)]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_processes_that_load_change_no_reaction_to_the_end_of_a_child():
+    before = signal.getsignal(signal.SIGCHLD)
+    for batches in (load(), load()):
+        next(batches)
+        assert signal.getsignal(signal.SIGCHLD) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("error", "shown"), [(ConnectionResetError(), False), (EOFError(), False), (RuntimeError("another"), True)]
+)
+def test_a_thread_that_serves_a_dead_loader_prints_no_traceback(capsys, error, shown):
+    batches, hook = load(), sys.excepthook
+    next(batches)
+    # As Python's resource sharer does.
+    thread = threading.Thread(target=lambda: sys.excepthook(type(error), error, None))
+    thread.start()
+    thread.join()
+    assert bool(capsys.readouterr().err) == shown
+    list(batches)
+    assert sys.excepthook == hook
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_batches_are_loaded_in_a_thread_too():
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(load()))
+    thread.start()
+    thread.join()
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(104, "Connection reset by peer")])
+def test_what_a_dead_loader_leaves_unread_ends_the_training(error):
+    class Loader:
+        def __iter__(self):
+            raise error
+
+    with pytest.raises(TrainingError, match=r"could not start \((its connection broke|.*reset by peer)\)"):
+        list(LoadedBatches(Loader()))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
