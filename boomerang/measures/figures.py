@@ -15,7 +15,7 @@ from boomerang.combining.metadata import Finite, MeasuredName
 from boomerang.measures import metrics
 from boomerang.measures.intervals import CONFIDENCE, TABLE_CONFIDENCE, Interval
 from boomerang.measures.metrics import round_figure
-from boomerang.measures.test_set import SEED, ModelKind, ModelPredictions, TestSet
+from boomerang.measures.test_set import LOG_LOSS, SEED, SHARE, SKILL, ModelKind, ModelPredictions, TestSet
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -109,8 +109,8 @@ def _measure_losses(test_set: TestSet, models: Sequence[ModelPredictions]) -> tu
     # A ratio of means moves by what each purchase adds to the one beyond its share of the other.
     shares = (ratios[:, None] * losses[base] - losses) / means[base]
     return (
-        test_set.intervals(means, losses, TABLE_CONFIDENCE),
-        test_set.intervals(1 - ratios, shares, TABLE_CONFIDENCE),
+        test_set.intervals(means, losses, TABLE_CONFIDENCE, LOG_LOSS),
+        test_set.intervals(1 - ratios, shares, TABLE_CONFIDENCE, SKILL),
     )
 
 
@@ -120,7 +120,7 @@ def _measure_ranking(test_set: TestSet, models: Sequence[ModelPredictions]) -> S
         return [None] * len(models)
     aucs = [metrics.roc_auc(test_set.returned, model.probabilities) for model in models]
     shares = np.array([metrics.roc_auc_shares(test_set.returned, model.probabilities) for model in models])
-    return test_set.intervals(np.array(aucs), shares, TABLE_CONFIDENCE)
+    return test_set.intervals(np.array(aucs), shares, TABLE_CONFIDENCE, SHARE)
 
 
 def compare_losses(

@@ -1,5 +1,6 @@
 """The test purchases, what the models say of them, and how far figures of them can be trusted."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,13 @@ from boomerang.measures.metrics import round_figure
 SEED = 0
 # With fewer purchases of one label, the resamples hold about the same ones every time and intervals become too short.
 FEWEST_OF_A_LABEL = 30
+
+# The least and the greatest value that a figure can have. A bootstrap, which knows of none, may go beyond.
+Limits = tuple[float, float]
+SHARE: Limits = (0.0, 1.0)
+LOG_LOSS: Limits = (0.0, math.inf)
+SKILL: Limits = (-math.inf, 1.0)
+UNLIMITED: Limits = (-math.inf, math.inf)
 
 ModelKind = Literal["combination", "ensemble", "member", "baseline"]
 
@@ -57,7 +65,12 @@ class TestSet:
         return min(self.n_returned, self.n_kept) >= FEWEST_OF_A_LABEL
 
     def intervals(
-        self, values: np.ndarray, series: np.ndarray, confidence: float, share_blocks: bool = False
+        self,
+        values: np.ndarray,
+        series: np.ndarray,
+        confidence: float,
+        limits: Limits = UNLIMITED,
+        share_blocks: bool = False,
     ) -> list[Interval]:
         """An interval for each value, without bounds where the purchases are too few.
 
@@ -65,6 +78,8 @@ class TestSet:
         ----------
         values, series, confidence
             As in `simultaneous_intervals`.
+        limits : tuple of float
+            The least and the greatest value that the figure can have; no bound goes beyond.
         share_blocks : bool
             Whether the series that depends longest on its past says for all of them how long a block is; by default
             each has blocks of its own.
@@ -74,7 +89,7 @@ class TestSet:
         lengths = [choose_block_length(of_value) for of_value in series]
         if share_blocks:
             lengths = [max(lengths)] * len(lengths)
-        bounds = simultaneous_intervals(values, series, lengths, confidence, SEED)
+        bounds = np.clip(simultaneous_intervals(values, series, lengths, confidence, SEED), *limits)
         return [
             Interval(value=round_figure(value), low=round_figure(low), high=round_figure(high), block_length=length)
             for value, low, high, length in zip(values, *bounds, lengths, strict=True)

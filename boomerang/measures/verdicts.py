@@ -5,7 +5,7 @@ import numpy as np
 from boomerang.features.split import count_parts
 from boomerang.measures.figures import ModelFigures
 from boomerang.measures.intervals import CONFIDENCE, Interval
-from boomerang.measures.test_set import FEWEST_OF_A_LABEL, TestSet
+from boomerang.measures.test_set import FEWEST_OF_A_LABEL, SHARE, TestSet
 
 # Of so many that are expected of a label, `FEWEST_OF_A_LABEL` are there in 19 of 20 histories: a count of 40 scatters
 # by 6.
@@ -144,7 +144,7 @@ def explain_calibration(test_set: TestSet, ours: ModelFigures) -> str:
         return f"That the probabilities are off cannot be shown: {figures}."
     text = f"The probabilities are off: {figures}"
     labels = test_set.returned.astype(np.float64)
-    (rate,) = test_set.intervals(np.array([labels.mean()]), labels[None], CONFIDENCE)
+    (rate,) = test_set.intervals(np.array([labels.mean()]), labels[None], CONFIDENCE, SHARE)
     then = f"{test_set.train_rate:.1%} of the training purchases came back, {rate.value:.1%} of the test purchases"
     if rate.low is None or rate.high is None:
         return f"{text}. {then}."

@@ -41,6 +41,27 @@ def test_only_a_model_that_ranks_and_predicts_better_beats_chance():
     }
 
 
+@pytest.mark.parametrize("n_returned", [30, 300, 570])
+def test_no_interval_leaves_the_range_of_its_figure(n_returned):
+    draw = np.random.default_rng(n_returned)
+    returned = (draw.permutation(600) < n_returned).astype(int)
+    base = model("base_rate", "baseline", np.full(600, n_returned / 600))
+    # Nearly always right, but for some purchases in a row; nearly always wrong; all but sure, and right.
+    right = np.where(returned == 1, 0.9, 0.1)
+    right[:8] = 1 - right[:8]
+    models = [model("right", "member", right), model("wrong", "member", 1 - right)]
+    models.append(model("sure", "member", np.where(np.arange(600) < 8, right, np.abs(returned - 0.001))))
+    purchases = purchases_of(returned)
+    found = {one.name: one for one in measure_models(purchases, [base, *models])}
+    for one in found.values():
+        assert 0 <= one.log_loss.low <= one.log_loss.value
+        assert one.skill.value <= one.skill.high <= 1
+        assert 0 <= one.roc_auc.low <= one.roc_auc.value <= one.roc_auc.high <= 1
+    # Each of them would, without the range.
+    assert (found["sure"].log_loss.low, found["sure"].skill.high) == (0, 1)
+    assert (found["right"].roc_auc.high, found["wrong"].roc_auc.low) == (1, 0)
+
+
 def test_differences_are_paired():
     purchases = purchases_of()
     other = noisy("markov_chain", "baseline", 3, 0.05)

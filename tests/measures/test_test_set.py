@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from boomerang.measures.test_set import LOG_LOSS, SHARE, SKILL, UNLIMITED
 from tests.measures.support import purchases_of
 
 
@@ -28,3 +29,14 @@ def test_blocks_are_as_long_as_each_value_asks_for_or_the_longest_of_them():
     assert own[0] > 10 > own[1]
     shared = purchases.intervals(series.mean(axis=1), series, 0.95, share_blocks=True)
     assert [interval.block_length for interval in shared] == [own[0]] * 2
+
+
+@pytest.mark.parametrize(("limits", "expected"), [(SHARE, 0), (LOG_LOSS, 0), (SKILL, None), (UNLIMITED, None)])
+def test_bounds_go_no_further_than_the_figure_can(limits, expected):
+    # All that came back did so at once, so the blocks are long and few.
+    purchases = purchases_of((np.arange(600) < 30).astype(int))
+    values = purchases.returned.astype(float)
+    (plain,) = purchases.intervals(np.array([0.05]), values[None], 0.99)
+    (interval,) = purchases.intervals(np.array([0.05]), values[None], 0.99, limits)
+    assert plain.low < 0
+    assert interval == plain.model_copy(update={} if expected is None else {"low": expected})
