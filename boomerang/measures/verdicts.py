@@ -19,6 +19,8 @@ def write_verdict(
 ) -> str:
     """A plain sentence, then the figures: does our model predict better than the best baseline, and than nothing?
 
+    Where it has a higher log loss than the share of returns, which needs no model, the advice is to use that.
+
     Parameters
     ----------
     question : {"next", "made"}
@@ -47,6 +49,8 @@ def write_verdict(
             f"it cannot be shown that anything is to be learned from this history, for no model surely both ranks "
             f"purchases better than a coin and predicts better than the share of returns; {said}"
         )
+    if losses[judged] > losses["base_rate"]:
+        said += f"; {_words(judged)} does worse here than the share of returns alone: use that"
     return f"{about}: {said}. {figures}."
 
 
@@ -83,7 +87,10 @@ def compare(ours: str, theirs: str, low: float, high: float, margin: float) -> s
             f"{ours} is equivalent to the best baseline, {theirs}: they differ by less than {margin:g}, too little to "
             f"matter"
         )
-    return f"no difference between {ours} and the best baseline, {theirs}, can be shown; it is at most {largest:.4f}"
+    return (
+        f"{ours} and the best baseline, {theirs}, cannot be told apart on these purchases; a difference of up to "
+        f"{largest:.4f} is possible"
+    )
 
 
 def _explain_shortage(test_set: TestSet) -> str:

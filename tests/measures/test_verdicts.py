@@ -9,25 +9,20 @@ from tests.measures.support import BASE, KNOWING, RATE, RETURNED, TRUTH, N, answ
 
 WINS = "a baseline wins, chain predicts better than ours"
 BETTER = "ours predicts better than the best baseline, chain"
+NOT_TOLD_APART = (
+    "ours and the best baseline, chain, cannot be told apart on these purchases; a difference of up to {} is possible"
+)
 TOO_LITTLE = ", but by less than 0.005, too little to matter"
 
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (
-            -0.0105,
-            0.0186,
-            "no difference between ours and the best baseline, chain, can be shown; it is at most 0.0186",
-        ),
-        (
-            -0.0186,
-            0.0105,
-            "no difference between ours and the best baseline, chain, can be shown; it is at most 0.0186",
-        ),
-        (-0.001, 0.005, "no difference between ours and the best baseline, chain, can be shown; it is at most 0.0050"),
-        (0.0, 0.3, "no difference between ours and the best baseline, chain, can be shown; it is at most 0.3000"),
-        (-0.3, 0.0, "no difference between ours and the best baseline, chain, can be shown; it is at most 0.3000"),
+        (-0.0105, 0.0186, NOT_TOLD_APART.format("0.0186")),
+        (-0.0186, 0.0105, NOT_TOLD_APART.format("0.0186")),
+        (-0.001, 0.005, NOT_TOLD_APART.format("0.0050")),
+        (0.0, 0.3, NOT_TOLD_APART.format("0.3000")),
+        (-0.3, 0.0, NOT_TOLD_APART.format("0.3000")),
         (
             -0.004,
             0.0049,
@@ -54,7 +49,7 @@ def test_a_claim_goes_no_further_than_its_interval(low, high, said):
 def test_models_are_equivalent_against_the_margin_that_is_set(margin, equivalent):
     said = compare("ours", "chain", -0.002, 0.005, margin)
     assert ("is equivalent to" in said) == equivalent
-    assert ("can be shown; it is at most 0.0050" in said) != equivalent
+    assert (said == NOT_TOLD_APART.format("0.0050")) != equivalent
 
 
 def test_a_model_that_beats_the_best_baseline_is_praised():
@@ -76,8 +71,9 @@ def test_a_plain_sentence_comes_first_and_the_figures_after_it():
     assert low < 0 < high
     losses = {one.name: f"{one.log_loss.value:.4f}" for one in found.models}
     assert found.verdict == (
-        f"Whether the next purchase comes back: no difference between combination and the best baseline, markov chain, "
-        f"can be shown; it is at most {max(-low, high):.4f}. Log loss {losses['combination']} against "
+        f"Whether the next purchase comes back: combination and the best baseline, markov chain, cannot be told apart "
+        f"on these purchases; a difference of up to {max(-low, high):.4f} is possible. Log loss "
+        f"{losses['combination']} against "
         f"{losses['markov_chain']}, difference {low:+.4f} to {high:+.4f}; the share of returns alone has "
         f"{losses['base_rate']}."
     )
@@ -88,7 +84,7 @@ def test_models_that_are_nearly_the_same_are_equivalent():
     assert found.difference.low < 0 < found.difference.high < 0.005
     assert "combination is equivalent to the best baseline, markov chain: " in found.verdict
     finer = answer(KNOWING, BASE, noisy("markov_chain", "baseline", 3, 0.005), margin=0.0001)
-    assert "can be shown; it is at most 0.00" in finer.verdict
+    assert "on these purchases; a difference of up to 0.00" in finer.verdict
 
 
 def test_models_that_know_nothing_learn_nothing():
@@ -109,6 +105,37 @@ def test_a_model_worse_than_knowing_nothing_is_said_to_lose():
     found = answer(model("combination", "combination", draw.uniform(0.01, 0.9, N)), BASE)
     assert "it cannot be shown that anything is to be learned from this history" in found.verdict
     assert "; a baseline wins, base rate predicts better than combination" in found.verdict
+
+
+USE_THE_SHARE = "; combination does worse here than the share of returns alone: use that. Log loss "
+
+
+@pytest.mark.parametrize(
+    ("ours", "others", "worse"),
+    [
+        (KNOWING, [], False),
+        (KNOWING, [model("markov_chain", "baseline", TRUTH)], False),
+        # A quarter of the true probability ranks as well, and predicts worse.
+        (model("combination", "combination", TRUTH / 4), [], True),
+        (model("combination", "combination", TRUTH / 4), [model("markov_chain", "baseline", TRUTH)], True),
+        # A little worse, within the interval: no baseline wins, and the share of returns is simpler.
+        (model("combination", "combination", np.where(np.arange(N) % 2, RATE - 0.05, RATE + 0.05)), [], True),
+        (model("combination", "combination", np.full(N, RATE)), [], False),
+    ],
+)
+def test_a_model_that_does_worse_than_the_share_of_returns_is_advised_against(ours, others, worse):
+    found = answer(ours, BASE, *others)
+    losses = {one.name: one.log_loss.value for one in found.models}
+    assert (losses["combination"] > losses["base_rate"]) == worse
+    assert (USE_THE_SHARE in found.verdict) == worse
+
+
+def test_too_few_test_purchases_advise_against_nothing():
+    few = [model(one.name, one.kind, one.probabilities[:20]) for one in (KNOWING, BASE)]
+    few[0] = model("combination", "combination", 1 - few[0].probabilities)
+    found = answer(*few, returned=RETURNED[:20])
+    assert "too few test purchases to tell" in found.verdict
+    assert "use that" not in found.verdict
 
 
 @pytest.mark.parametrize("row", range(10))
