@@ -1,7 +1,9 @@
-"""What came of a training, in plain words: the verdicts of its evaluation, and where the report lies."""
+"""What came of a training, in plain words: verdicts, what speaks against its predictions, where the report lies."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from boomerang.base.ensembles import ANSWERS, ensembles_answering
 from boomerang.base.errors import ArtifactError
 from boomerang.base.outputs import read_output
 from boomerang.base.stage_files import parse_json
@@ -26,19 +28,64 @@ def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
     There is none where the models were copied without their evaluation, which predicting does not need. An evaluation
     that is damaged, or of other models, gives a line that says so in place of the verdicts.
     """
-    path = artifacts_dir / FILE
     try:
-        evaluation = parse_json(read_output(artifacts_dir, FILE), str(path), Evaluation)
+        evaluation = _read(metadata, artifacts_dir)
     except FileNotFoundError:
         return []
     except ArtifactError as error:
         return [f"no verdict: {error}"]
-    if not _is_of(metadata, evaluation):
-        return [f"no verdict: {path} is of other models than {artifacts_dir} holds now; run the pipeline to its end"]
     verdicts = [_on_one_line(answers.verdict) for answers in evaluation.questions.values()]
     unknown = "no verdict: no purchases were kept for testing (test_split is 0), so nobody can say how good these are"
     report = [f"report: {artifacts_dir / REPORT}"] if (artifacts_dir / REPORT).exists() else []
     return [*(verdicts or [reword(unknown)]), *report]
+
+
+def list_doubts(metadata: Metadata, artifacts_dir: Path, names: Sequence[str]) -> list[str]:
+    """What the evaluation says against a prediction by `names`, a sentence for each question; none where it is fine.
+
+    Neither is there one where the evaluation is missing, of other models or damaged, nor where its test purchases were
+    too few to tell.
+    """
+    try:
+        questions = _read(metadata, artifacts_dir).questions
+    except (FileNotFoundError, ArtifactError):
+        return []
+    found = []
+    for question, answers in questions.items():
+        asked = [name for name in names if name in (*ensembles_answering(question), ANSWERS[question])]
+        losses = {model.name: model.log_loss.value for model in answers.models}
+        share = losses.get("base_rate")
+        if not asked or share is None or answers.difference.low is None:
+            continue
+        worse = [name for name in asked if losses.get(name, share) > share]
+        if worse:
+            found.append(
+                f"on the test purchases of the training {' and '.join(worse)} did worse than the share of returns "
+                f"alone: use that ({artifacts_dir / REPORT})"
+            )
+        elif not answers.learned:
+            found.append(
+                f"the evaluation of the training could not show that anything is to be learned from its history, so "
+                f"{' and '.join(asked)} may be no better than the share of returns ({artifacts_dir / REPORT})"
+            )
+    return found
+
+
+def _read(metadata: Metadata, artifacts_dir: Path) -> Evaluation:
+    """The evaluation of these models.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ArtifactError
+        If it is damaged, or of other models.
+    """
+    path = artifacts_dir / FILE
+    evaluation = parse_json(read_output(artifacts_dir, FILE), str(path), Evaluation)
+    if not _is_of(metadata, evaluation):
+        raise ArtifactError(f"{path} is of other models than {artifacts_dir} holds now; run the pipeline to its end")
+    return evaluation
 
 
 def _is_of(metadata: Metadata, evaluation: Evaluation) -> bool:

@@ -49,6 +49,7 @@ def predict(flags: argparse.Namespace) -> None:
         score_csv(flags, Predictor(metadata, artifacts_dir, names, device), names, threshold)
         return
     table, n_history = read_history(flags, metadata)
+    tell_doubts(metadata, artifacts_dir, names)
     predictor = Predictor(metadata, artifacts_dir, names, device)
     weights = None if flags.weights is None else parse_weights(flags.weights)
     with nullcontext() if flags.history_csv is None else about(flags.history_csv):
@@ -117,6 +118,14 @@ def tell_model(
         )
 
 
+def tell_doubts(metadata: "Metadata", artifacts_dir: Path, names: list[str]) -> None:
+    """Say on stderr where the evaluation of the training speaks against a prediction by `names`."""
+    from boomerang.commands.outcome import list_doubts
+
+    for doubt in list_doubts(metadata, artifacts_dir, names):
+        tell(f"note: {doubt}")
+
+
 def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str], threshold: float | None) -> None:
     """Score each purchase of the file of `--csv`, write as it goes, show how far it is on a terminal."""
     from rich.console import Console
@@ -137,6 +146,7 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
     for note in purchases.notes:
         tell(f"{flags.csv}: {note}")
     tell_model(flags, predictor.metadata, flags.csv, purchases)
+    tell_doubts(predictor.metadata, flags.artifacts_dir or ARTIFACTS, names)
     encode = to_json if flags.json else to_csv
     tables = score_rows(predictor, purchases, names, threshold)
     console = Console(stderr=True)

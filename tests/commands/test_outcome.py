@@ -7,7 +7,8 @@ import pytest
 
 from boomerang.combining.artifacts import read_metadata
 from boomerang.commands import predict
-from boomerang.commands.outcome import list_verdicts
+from boomerang.commands.outcome import list_doubts, list_verdicts
+from tests.commands.support import run
 
 
 @pytest.fixture
@@ -82,3 +83,93 @@ def test_a_damaged_evaluation_gives_a_line_and_no_error(folder, content):
 def test_a_verdict_steers_no_terminal(folder):
     change(folder, lambda content: content["questions"]["next"].update(verdict="\x1b[2Jfine,\nreally"))
     assert verdicts_of(folder)[0] == r"'\x1b[2Jfine, really'"
+
+
+BOUNDS = {"value": 0.1, "low": -0.1, "high": 0.2, "block_length": 1}
+
+
+def judge(folder, question, losses, learned=True, difference=BOUNDS):
+    """Let the evaluation say so of one question: log losses by model, whether anything was learned, the difference."""
+
+    def edit(content):
+        answers = content["questions"][question]
+        answers.update(learned=learned, difference=difference)
+        for model in answers["models"]:
+            model["log_loss"]["value"] = losses.get(model["name"], 0.4)
+
+    change(folder, edit)
+
+
+def doubts_of(folder, *names):
+    return list_doubts(read_metadata(folder), folder, names)
+
+
+WORSE = "on the test purchases of the training {} did worse than the share of returns alone: use that ("
+UNKNOWN = "the evaluation of the training could not show that anything is to be learned from its history, so {} may be"
+
+
+@pytest.mark.parametrize(
+    ("question", "losses", "learned", "names", "said"),
+    [
+        ("next", {"base_rate": 0.4}, True, ["combination"], None),
+        ("next", {"combination": 0.5}, True, ["combination"], WORSE.format("combination")),
+        ("next", {"combination": 0.5}, False, ["combination"], WORSE.format("combination")),
+        ("next", {}, False, ["combination"], UNKNOWN.format("combination")),
+        ("next", {"combination": 0.5}, True, ["simple"], None),
+        ("next", {"simple": 0.5}, True, ["simple"], WORSE.format("simple")),
+        ("next", {"simple": 0.5}, True, ["time"], None),
+        (
+            "next",
+            {"simple": 0.5, "time": 0.5},
+            True,
+            ["time", "simple", "combination"],
+            WORSE.format("time and simple"),
+        ),
+        ("next", {"combination": 0.5}, False, ["context"], None),
+        ("made", {"context": 0.5}, True, ["context"], WORSE.format("context")),
+        ("made", {}, False, ["context"], UNKNOWN.format("context")),
+        ("made", {"context": 0.5}, False, ["combination", "simple"], None),
+    ],
+)
+def test_what_speaks_against_a_prediction_is_said_of_what_predicts(folder, question, losses, learned, names, said):
+    judge(folder, question, losses, learned)
+    found = doubts_of(folder, *names)
+    assert len(found) == (said is not None)
+    assert all(line.startswith(said) and "\n" not in line for line in found)
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged", "of other models", "too few to tell", "no test purchases"])
+def test_where_the_evaluation_cannot_tell_nothing_speaks_against_a_prediction(folder, how):
+    judge(folder, "next", {"combination": 0.5}, learned=False)
+    assert len(doubts_of(folder, "combination")) == 1
+    if how == "missing":
+        shutil.rmtree(folder / "evaluation")
+    elif how == "damaged":
+        (folder / "evaluation" / "evaluation.json").write_bytes(b"{")
+    elif how == "of other models":
+        change(folder, lambda content: content.update(seq_lengths=[2]))
+    elif how == "too few to tell":
+        judge(folder, "next", {"combination": 0.5}, False, BOUNDS | {"low": None, "high": None, "block_length": None})
+    else:
+        change(folder, lambda content: content.update(questions={}, resampling=None, majority_accuracy=None))
+    assert doubts_of(folder, "combination") == []
+
+
+@pytest.mark.parametrize("task", ["--history", "--history_csv", "--csv", "made"])
+def test_every_way_to_predict_tells_what_speaks_against_it(folder, trained, capsys, task):
+    judge(folder, "next", {"simple": 0.5, "combination": 0.5})
+    judge(folder, "made", {"context": 0.5})
+    path = trained.parent / "purchases.csv"
+    made = ["--next_datetime", "2024-03-01 09:00", "--next_number", "5"]
+    given = {"--history": ["--history", "yes,no,no"], "made": ["--history_csv", path, *made]}.get(task, [task, path])
+    out, err = run(capsys, *given, "--artifacts_dir", folder)
+    said = {
+        "--history": ["simple"],
+        "--history_csv": ["combination"],
+        "made": ["context"],
+        "--csv": ["simple and combination", "context"],
+    }[task]
+    notes = [line for line in err.splitlines() if "share of returns" in line]
+    assert len(notes) == len(said)
+    assert all(line.startswith(f"note: {WORSE.format(names)}") for line, names in zip(notes, said, strict=True))
+    assert "share of returns" not in out
