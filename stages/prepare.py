@@ -23,7 +23,7 @@ from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.sources import unchanged
 from boomerang.base.wording import tell
-from boomerang.features.prepared import printable_name
+from boomerang.features.prepared import PartFigures, printable_name
 from boomerang.features.preparing import prepare_table
 from boomerang.reading.purchases import Purchases, read_purchases
 
@@ -92,9 +92,7 @@ def _describe_parts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     for part in PARTS:
         rows = table[table["part"] == part]
         if len(rows):
-            span = rows["datetime"].iloc[[0, -1]].dt.strftime("%Y-%m-%dT%H:%M:%S")
-            rate = round(float(rows["returned"].mean()), 6)
-            parts[part] = {"rows": len(rows), "base_rate": rate, "first": span.iloc[0], "last": span.iloc[1]}
+            parts[part] = PartFigures.of(rows).model_dump()
     return parts
 
 

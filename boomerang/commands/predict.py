@@ -89,8 +89,9 @@ def tell_model(
 ) -> None:
     """Say on stderr which model answers, where it may be another than the one that is meant.
 
-    Nothing is said where the caller names the model, or the file is that of the training, and nothing speaks against
-    the model: a script that does either hears of it only when something is wrong.
+    Nothing is said where the caller names the model, or the file is plainly that of the training, by its name and by
+    what it begins with, and nothing speaks against the model: a script that does either hears of it only when something
+    is wrong.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def tell_model(
         The history, where it is a file.
     """
     from boomerang.features.prepared import printable_name
-    from boomerang.serving.provenance import describe_source, find_mismatch
+    from boomerang.serving.provenance import begins_with_training, describe_source, find_mismatch
 
     source, folder = metadata.source, flags.artifacts_dir or ARTIFACTS
     mismatch = purchases and find_mismatch(source, purchases.table["datetime"])
@@ -111,7 +112,10 @@ def tell_model(
             f"warning: {path} does not look like the shop that the model in {folder} learned from "
             f"({describe_source(source)}): {mismatch}; --artifacts_dir names another model"
         )
-    elif flags.artifacts_dir is None and (path is None or printable_name(path) != source.file):
+        return
+    is_called_so = path is not None and printable_name(path) == source.file
+    is_same = is_called_so and purchases is not None and begins_with_training(source, purchases.table)
+    if flags.artifacts_dir is None and not is_same:
         tell(
             f"note: the model in {folder} answers, which learned from {describe_source(source)}; --artifacts_dir names "
             f"another"

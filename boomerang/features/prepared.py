@@ -45,6 +45,12 @@ class PartFigures(Section):
     first: IsoDatetime
     last: IsoDatetime
 
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Self:
+        """The figures of purchases in time order, at least one; `returned` is 0 or 1."""
+        first, last = rows["datetime"].iloc[[0, -1]].dt.strftime("%Y-%m-%dT%H:%M:%S")
+        return cls(rows=len(rows), base_rate=round(float(rows["returned"].mean()), 6), first=first, last=last)
+
 
 def printable_name(path: Path) -> str:
     """The name of a file without its folders, with what could steer a terminal, or is no UTF-8, written out."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from boomerang.base.wording import counted
-from boomerang.features.prepared import Source
+from boomerang.features.prepared import PartFigures, Source
 
 # The next export of a shop overlaps the one before, or begins where that ended.
 LONGEST_GAP_DAYS = 31
@@ -45,6 +45,23 @@ def find_mismatch(source: Source, datetimes: pd.Series) -> str | None:
             has = counted(n_found, "purchase")
             return f"from {part.first[:10]} to {part.last[:10]} it has {has} where the model saw {part.rows}"
     return None
+
+
+def begins_with_training(source: Source, table: pd.DataFrame) -> bool:
+    """Whether a history is that of the training, or continues it, as far as the figures of its parts tell.
+
+    Parameters
+    ----------
+    source : Source
+        Of the model.
+    table : DataFrame
+        `datetime` and `returned`, 0 or 1, of the history in time order.
+    """
+    ends = np.cumsum([part.rows for part in source.parts.values()])
+    return len(table) >= source.n_purchases and all(
+        PartFigures.of(table.iloc[end - part.rows : end]) == part
+        for part, end in zip(source.parts.values(), ends, strict=True)
+    )
 
 
 def tell_parts(source: Source, datetimes: pd.Series) -> np.ndarray:

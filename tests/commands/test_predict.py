@@ -223,17 +223,41 @@ def standing_beside(trained, tmp_path, monkeypatch):
     return tmp_path
 
 
+ANSWERS_UNNAMED = (
+    "note: the model in artifacts answers, which learned from purchases.csv, 200 purchases from 2024-01-01 to "
+    "2024-02-28; --artifacts_dir names another\n"
+)
+
+
 @pytest.mark.parametrize("task", ["--history_csv", "--csv"])
 def test_a_model_that_nobody_named_says_what_it_learned_from(standing_beside, capsys, task):
-    mine = write_purchases(standing_beside / "mine.csv", 60)
+    mine = write_purchases(standing_beside / "mine.csv", 200)
     found = run(capsys, task, mine)
-    assert found.err == (
-        "note: the model in artifacts answers, which learned from purchases.csv, 200 purchases from 2024-01-01 to "
-        "2024-02-28; --artifacts_dir names another\n"
-    )
+    assert found.err == ANSWERS_UNNAMED
     assert "note" not in found.out
     assert run(capsys, task, mine, "--artifacts_dir", "artifacts").err == ""
     assert run(capsys, task, mine.rename(standing_beside / "purchases.csv")).err == ""
+
+
+@pytest.mark.parametrize("task", ["--history_csv", "--csv"])
+@pytest.mark.parametrize(
+    ("change", "is_other"),
+    [
+        (lambda rows: rows, False),
+        (lambda rows: [*rows, "2024-03-05T10:00:00,yes,3", "2024-03-05T11:00:00,no,3"], False),
+        (lambda rows: rows[:60], True),
+        (lambda rows: rows[1:], True),
+        (lambda rows: rows[:-1], True),
+        (lambda rows: [*rows[:50], "2024-01-15T22:30:00,no,3", *rows[50:]], True),
+        (lambda rows: [*rows[:-1], rows[-1].replace(",no,", ",yes,")], True),
+        (lambda rows: [row.replace(":00:00", ":30:00") for row in rows], True),
+    ],
+)
+def test_another_file_of_the_same_name_is_told_which_model_answers(standing_beside, capsys, task, change, is_other):
+    path = write_purchases(standing_beside / "purchases.csv", 200)
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *change(rows)]) + "\n")
+    assert run(capsys, task, path).err == (ANSWERS_UNNAMED if is_other else "")
 
 
 def test_labels_alone_are_told_which_model_answers_unless_it_is_named(standing_beside, capsys):
