@@ -183,12 +183,12 @@ def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.S
     return settings.validate_settings(params, "settings")
 
 
-def warn_of_idle(config: settings.Settings, execution: Execution, flags: argparse.Namespace) -> None:
-    """Say which settings and flags do nothing in this training, a line each."""
+def warn_of_idle(config: settings.Settings, execution: Execution, flags: argparse.Namespace, default_cap: int) -> None:
+    """Say which settings and flags do nothing in this training, a line each; `default_cap` is that of params.yaml."""
     execution.warn_of_idle({name: config.training(name) for name in ENSEMBLES})
     lengths, cap = config.sequences.seq_lengths, config.sequences.max_seq_cap
     # In params.yaml every key has a value: only a flag tells that somebody meant it.
-    if flags.max_seq_cap is not None and lengths != "auto" and max(lengths) <= cap:
+    if flags.max_seq_cap is not None and lengths != "auto" and max(lengths) <= min(cap, default_cap):
         warn(f"max_seq_cap {cap} does nothing with seq_lengths up to {max(lengths)}")
 
 
@@ -236,6 +236,7 @@ def main(arguments: list[str], prog: str = "train.py") -> None:
         # Under nohup it is meant to outlive the shell.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             die_with_parent()
+        default_cap = params["sequences"]["max_seq_cap"]
         config = apply_flags(params, flags)
-        warn_of_idle(config, execution, flags)
+        warn_of_idle(config, execution, flags, default_cap)
         run(config, execution, flags.artifacts_dir)

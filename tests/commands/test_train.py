@@ -383,6 +383,14 @@ def test_folders_of_somebody_else_are_not_replaced(small, tmp_path, run_here):
     [
         (["--max_seq_cap", "4"], ["--max_seq_cap 4 does nothing with --seq_lengths up to 4"]),
         (["--max_seq_cap", "3"], []),
+        # The cap of params.yaml, 128, would have let them pass, or would have refused the longest.
+        (
+            ["--max_seq_cap", "1000", "--seq_lengths", "2,128"],
+            ["--max_seq_cap 1000 does nothing with --seq_lengths up to 128"],
+        ),
+        (["--max_seq_cap", "1000", "--seq_lengths", "2,129"], []),
+        (["--max_seq_cap", "1000", "--seq_lengths", "2,1000"], []),
+        (["--max_seq_cap", "1000", "--seq_lengths", "2,1001"], []),
         (["--max_seq_cap", "4", "--seq_lengths", "auto"], []),
         (
             ["--pin_memory", "--lr_schedule", "cosine"],
