@@ -13,7 +13,7 @@ import filelock
 from boomerang.base.errors import ArtifactError, BusyError
 from boomerang.base.files import sha256, sync_folder
 from boomerang.base.links import check_link
-from boomerang.base.ownership import check_additions
+from boomerang.base.ownership import check_is_ours
 from boomerang.base.paths import LEFTOVERS, METADATA_FILE, OUTPUT_FOLDERS, REPLACED, STAGED
 
 LOCK_FILE = ".lock"
@@ -46,7 +46,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     BusyError
         If another process writes into `folder`.
     ArtifactError
-        If somebody has put a file of their own into a folder that is replaced.
+        If there lies, where this writes or clears, what no run has written.
     OSError
         If `folder` or a folder in it cannot be written: found out now, not after the training.
     """
@@ -59,7 +59,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     staged = folder / STAGED
     try:
         with _naming(folder):
-            check_additions(folder)
+            check_is_ours(folder)
             _check_writable(folder)
             for name in LEFTOVERS:
                 if (folder / name).exists():

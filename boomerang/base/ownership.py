@@ -8,7 +8,7 @@ it had written all, and any version of the program may have written it.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,36 +40,56 @@ MARKS = {
 OUTPUTS = (*OUTPUT_FOLDERS, *TOP_FILES)
 
 
-def find_strangers(folder: Path) -> list[str]:
-    """What a run into `folder` would replace or clear away, and no run has written, by paths in it."""
+def find_strangers(folder: Path, mending: bool = False) -> list[str]:
+    """What a run into `folder` would replace or clear away, and no run has written, by paths in it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the outputs shall lie.
+    mending : bool
+        Whether what is plainly an output of ours, only damaged, counts as ours too.
+    """
     found = []
     for name in filter(lambda name: any(_list_files(folder / name)), OUTPUTS):
-        found += _find_additions(folder, name) if _is_ours(folder / name) else [name]
+        is_ours = _is_ours(folder / name) or (mending and _is_damaged(folder / name))
+        found += _find_additions(folder, name) if is_ours else [name]
     for name in LEFTOVERS:
-        inside = folder.glob(f"{name}/*") if (folder / name).is_dir() else folder.glob(name)
-        found += [str(path.relative_to(folder)) for path in inside if not _is_unfinished(path)]
+        files = map(Path, _names(folder, _list_files(folder / name)))
+        found += [str(path) for path in files if not _is_unfinished(path)]
     return sorted(found)
 
 
-def check_additions(folder: Path) -> None:
-    """Refuse to replace a folder of ours into which somebody has put a file.
+def check_is_ours(folder: Path) -> None:
+    """Refuse to replace or clear away what no run has written, but for outputs of ours that are damaged.
 
     Raises
     ------
     ArtifactError
-        If a folder of a run in `folder` holds a file that no run writes.
+        That names what it is.
     """
-    for name in OUTPUT_FOLDERS:
-        if any(_list_files(folder / name)) and _is_ours(folder / name):
-            for found in _find_additions(folder, name):
-                raise ArtifactError(f"{folder / found} is not of a run and would be lost: move it away or delete it")
+    if theirs := find_strangers(folder, mending=True):
+        raise ArtifactError(f"{describe_strangers(folder, theirs)}; move them away or delete them")
+
+
+def describe_strangers(folder: Path, theirs: list[str]) -> str:
+    """What `find_strangers` has found, in words."""
+    return f"{folder} holds {', '.join(theirs)} and nothing that tells that they are artifacts"
 
 
 def _find_additions(folder: Path, name: str) -> list[str]:
     """The files of one output, by their paths in `folder`, that no run writes, whatever its lengths."""
-    expected = list_expected([1]).union(TOP_FILES)
-    names = (path.relative_to(folder).as_posix() for path in _list_files(folder / name))
-    return sorted(name for name in names if re.sub(r"seq[1-9]\d*\.", "seq1.", name) not in expected)
+    return sorted(name for name in _names(folder, _list_files(folder / name)) if not _is_called_like_ours(name))
+
+
+def _is_called_like_ours(name: str) -> bool:
+    """Whether a run writes files of this path in its folder, with members of whatever lengths."""
+    return re.sub(r"seq[1-9]\d*\.", "seq1.", name) in list_expected([1]).union(TOP_FILES)
+
+
+def _names(folder: Path, files: Iterable[Path]) -> Iterator[str]:
+    """The paths of files in `folder`."""
+    return (path.relative_to(folder).as_posix() for path in files)
 
 
 def _list_files(path: Path) -> Iterator[Path]:
@@ -90,6 +110,30 @@ def _is_ours(path: Path) -> bool:
     return keys <= set(_list_keys(content)) or (path.name == BACKTEST_FILE and content == {"folds": []})
 
 
+def _is_damaged(path: Path) -> bool:
+    """Whether an output that does not show that it is ours may have done so before it was damaged.
+
+    Its mark, the file that shows whose it is, is empty or a link that leads nowhere, so there is nothing to lose, or
+    JSON that breaks off. Or a folder has lost it and holds a member's files, which nobody else calls so.
+    """
+    mark = path / MARKS[path.name][0] if path.name in MARKS and path.name in OUTPUT_FOLDERS else path
+    if not os.path.lexists(mark):
+        return any(re.search(r"seq[1-9]\d*\.", file.name) for file in _list_files(path))
+    if mark.is_symlink() and not mark.exists():
+        return True
+    try:
+        content = mark.read_bytes().strip(b"\0")
+    except OSError:
+        return False
+    if path.name == CARD_FILE or not content:
+        return not content
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return content.startswith(b"{")
+    return False
+
+
 def _list_keys(content: Any) -> Iterator[str]:
     """The keys of JSON objects at any depth."""
     if isinstance(content, dict):
@@ -99,5 +143,9 @@ def _list_keys(content: Any) -> Iterator[str]:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Whether it lies where a killed run leaves its outputs, and is called like one, or like one in the writing."""
-    return path.parent.name in LEFTOVERS and (path.name in OUTPUTS or bool(re.fullmatch(r"\..*\.tmp", path.name)))
+    """Whether it lies where a killed run leaves its outputs, and is called like one, or like one in the writing.
+
+    `path` is that of a file in the folder of the outputs.
+    """
+    _, *inside = path.parts
+    return bool(inside) and (_is_called_like_ours("/".join(inside)) or bool(re.fullmatch(r"\..*\.tmp", path.name)))

@@ -18,7 +18,7 @@ from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError, exit_on_error
 from boomerang.base.execution import Execution, warn
 from boomerang.base.outputs import replacing
-from boomerang.base.ownership import find_strangers
+from boomerang.base.ownership import describe_strangers, find_strangers
 from boomerang.base.paths import (
     ARTIFACTS,
     IS_INSTALLED,
@@ -217,8 +217,8 @@ def _check_is_ours(folder: Path) -> None:
     theirs = find_strangers(folder)
     if theirs:
         raise SettingsError(
-            f"--artifacts_dir must be a new folder or one of an earlier training: {folder} holds "
-            f"{', '.join(theirs)} and nothing that tells that they are artifacts; move them away or name another folder"
+            f"--artifacts_dir must be a new folder or one of an earlier training: "
+            f"{describe_strangers(folder, theirs)}; move them away or name another folder"
         )
 
 

@@ -75,6 +75,7 @@ def test_a_cached_file_that_was_written_to_is_not_followed(folder):
         check_link(folder / "a")
 
 
+@pytest.mark.usefixtures("anybodys")
 @pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
 def test_what_replaces_a_link_never_reaches_the_cache(folder, link):
     cached = put_into_cache(folder.parent / "cache", b"content")
@@ -88,6 +89,7 @@ def test_what_replaces_a_link_never_reaches_the_cache(folder, link):
     assert [read_artifact(folder / name) for name in ("models_meta.json", "time/a", "b")] == [b"new"] * 3
 
 
+@pytest.mark.usefixtures("anybodys")
 def test_a_linked_folder_is_replaced_and_what_it_leads_to_stays(folder):
     (folder / "time").rename(folder.parent / "elsewhere")
     (folder.parent / "elsewhere" / "a").write_bytes(b"old")

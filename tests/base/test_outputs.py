@@ -10,6 +10,8 @@ from boomerang.base.errors import ArtifactError, BusyError
 from boomerang.base.files import sha256
 from boomerang.base.outputs import read_output, replacing
 
+pytestmark = pytest.mark.usefixtures("anybodys")
+
 
 def fill(folder, **files):
     for name, content in files.items():
