@@ -125,8 +125,11 @@ def tool_environment() -> dict[str, str]:
 
 
 def printed_by(root: Path, *command: str) -> str:
-    """What a command prints in the folder `root`; raises SettingsError with its words, in one line, if it fails."""
-    done = subprocess.run(command, cwd=root, env=tool_environment(), capture_output=True, text=True)
+    """What a command prints in the folder `root`; raises SettingsError in one line if it is missing or fails."""
+    try:
+        done = subprocess.run(command, cwd=root, env=tool_environment(), capture_output=True, text=True)
+    except FileNotFoundError:
+        raise SettingsError(f"{command[0]} is needed here, and no program of that name is on PATH") from None
     if done.returncode != 0:
         raise SettingsError(f"`{' '.join(command[:2])}` failed in {root}: {' '.join(done.stderr.split())}")
     return done.stdout

@@ -34,7 +34,7 @@ def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
         return []
     except ArtifactError as error:
         return [f"no verdict: {error}"]
-    verdicts = [_on_one_line(answers.verdict) for answers in evaluation.questions.values()]
+    verdicts = [reword(_on_one_line(answers.verdict)) for answers in evaluation.questions.values()]
     unknown = "no verdict: no purchases were kept for testing (test_split is 0), so nobody can say how good these are"
     report = [f"report: {artifacts_dir / REPORT}"] if (artifacts_dir / REPORT).exists() else []
     return [*(verdicts or [reword(unknown)]), *report]

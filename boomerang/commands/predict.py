@@ -3,12 +3,13 @@
 import argparse
 import json
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boomerang.base.errors import SettingsError, about, exit_on_error
+from boomerang.base.errors import DataError, SettingsError, about, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.links import is_cached
 from boomerang.base.paths import ARTIFACTS
@@ -67,11 +68,13 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
     from boomerang.reading.purchases import append_purchase, parse_labels, read_purchases
 
     if flags.history is not None:
-        labels = parse_labels(flags.history)
+        with about("--history"):
+            labels = parse_labels(flags.history)
         tell_model(flags, metadata)
         return {"returned": labels}, len(labels)
     reading = metadata.reading
-    purchases = read_purchases(flags.history_csv, **reading.model_dump())
+    with telling_model(flags, metadata, flags.history_csv):
+        purchases = read_purchases(flags.history_csv, **reading.model_dump())
     for note in purchases.notes:
         tell(f"{flags.history_csv}: {note}")
     tell_model(flags, metadata, flags.history_csv, purchases)
@@ -122,6 +125,16 @@ def tell_model(
         )
 
 
+@contextmanager
+def telling_model(flags: argparse.Namespace, metadata: "Metadata", path: Path) -> Iterator[None]:
+    """Say which model answers where the file at `path` is refused in the body: it is read as in that one's training."""
+    try:
+        yield
+    except DataError:
+        tell_model(flags, metadata, path)
+        raise
+
+
 def tell_doubts(metadata: "Metadata", artifacts_dir: Path, names: list[str]) -> None:
     """Say on stderr where the evaluation of the training speaks against a prediction by `names`."""
     from boomerang.commands.outcome import list_doubts
@@ -146,7 +159,8 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
         raise SettingsError(f"--output must be a new file or one to replace (found {flags.output}, which is no file)")
     if output is not None and output == flags.csv.resolve():
         raise SettingsError(f"--output must not be the file that is read (found {flags.output})")
-    purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
+    with telling_model(flags, predictor.metadata, flags.csv):
+        purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
     for note in purchases.notes:
         tell(f"{flags.csv}: {note}")
     tell_model(flags, predictor.metadata, flags.csv, purchases)

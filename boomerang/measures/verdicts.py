@@ -102,7 +102,7 @@ def _explain_shortage(test_set: TestSet) -> str:
     )
     split = _find_split(returned, test_set.n_val)
     needed = _count_needed(returned, len(test_set.returned))
-    with_these = "no test_split would" if split is None else f"a test_split of {split:.2f} would"
+    with_these = "no value of test_split would" if split is None else f"test_split {split:.2f} would"
     return f"{counts}. About {needed:,} purchases would do; with these, {with_these}."
 
 

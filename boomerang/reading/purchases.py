@@ -210,11 +210,16 @@ def _parse_made(
         raise SettingsError(f"next_datetime must have {how} of the past purchases have (found {next_datetime!r})")
     made = times.columns()
     last = table.iloc[-1]
-    # NaT is neither before nor after another time.
-    if not made[order_column(made)].iloc[0] >= last[order_column(table)]:
-        written = write_datetime(last, datetime_format)
-        expected = f"a datetime as in the training, {written} (the last purchase) or later"
-        raise SettingsError(f"next_datetime must be {expected} (found {next_datetime!r})")
+    written = write_datetime(last, datetime_format)
+    if times.local.isna().any():
+        form = f"in the form {datetime_format}" if datetime_format else "an ISO 8601 date"
+        raise SettingsError(
+            f"next_datetime must be {form}, as in the training, like {written} (found {next_datetime!r})"
+        )
+    if made[order_column(made)].iloc[0] < last[order_column(table)]:
+        raise SettingsError(
+            f"next_datetime must not be earlier than the last purchase, {written} (found {next_datetime!r})"
+        )
     return made
 
 
@@ -229,5 +234,5 @@ def parse_labels(text: str) -> np.ndarray:
     labels = [label.strip() for label in text.split(",")]
     for position, label in enumerate(labels, start=1):
         if label.lower() not in YES + NO:
-            raise DataError(f"history, label {position}: expected yes or no (found {label!r})")
+            raise DataError(f"label {position}: expected yes or no (found {label!r})")
     return np.array([label.lower() in YES for label in labels], dtype=np.int8)

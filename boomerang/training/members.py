@@ -99,7 +99,7 @@ def train_members(tasks: dict[str, EnsembleTask], execution: Execution) -> dict[
         read = {job.key: _read_finished(job, run_id) for job in jobs}
         members = {key: member for key, member in read.items() if member is not None}
         missing = [job for job in jobs if job.key not in members]
-        trained = _train_side_by_side(missing, run_id, execution.jobs)
+        trained = _train_side_by_side(missing, run_id, execution)
     members |= {job.key: member for job, member in zip(missing, trained, strict=True)}
     return {name: [members[name, length] for length in sorted(task.windows_files)] for name, task in tasks.items()}
 
@@ -131,12 +131,12 @@ def _read_finished(job: _Job, run_id: str) -> TrainedMember | None:
     return trainer.result()
 
 
-def _train_side_by_side(jobs: list[_Job], run_id: str, n_processes: int) -> list[TrainedMember]:
-    """Train the members of `jobs` in up to `n_processes` processes; results are in the order of `jobs`."""
+def _train_side_by_side(jobs: list[_Job], run_id: str, execution: Execution) -> list[TrainedMember]:
+    """Train the members of `jobs`, as many at a time as `execution` says; results are in the order of `jobs`."""
     # The longest member takes the most time: if it began last, it would run alone at the end.
     longest_first = sorted(jobs, key=lambda job: -job.seq_length)
     workers = joblib.Parallel(
-        n_jobs=min(n_processes, len(jobs) or 1),
+        n_jobs=min(execution.jobs, len(jobs) or 1),
         backend="loky",
         batch_size=1,
         initializer=die_with_parent,
@@ -145,9 +145,14 @@ def _train_side_by_side(jobs: list[_Job], run_id: str, n_processes: int) -> list
     try:
         trained = workers(joblib.delayed(_train_member)(job, run_id) for job in longest_first)
     except TerminatedWorkerError:
+        then = (
+            "begins anew, for without a store nothing is kept"
+            if execution.no_store
+            else "goes on after the last finished epoch"
+        )
         raise TrainingError(
-            "a training process was killed, for lack of memory perhaps (fewer --jobs need less): the same command "
-            "goes on after the last finished epoch"
+            f"a training process was killed, for lack of memory perhaps (fewer --jobs need less): the same command "
+            f"{then}"
         ) from None
     except OSError as error:
         # What a member writes is named in its errors.

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
+from boomerang.base.wording import calling_settings
 from boomerang.combining.artifacts import read_metadata
-from boomerang.commands import predict
+from boomerang.commands import predict, train
 from boomerang.commands.outcome import list_doubts, list_verdicts
 from tests.commands.support import run
 
@@ -31,7 +32,8 @@ def change(folder, edit):
 def test_describe_ends_with_both_verdicts_and_the_path_of_the_report(trained, capsys):
     predict.main(["--describe", "--artifacts_dir", str(trained)])
     questions = json.loads((trained / "evaluation" / "evaluation.json").read_text())["questions"]
-    expected = [questions[question]["verdict"] for question in ("next", "made")]
+    verdicts = [questions[question]["verdict"] for question in ("next", "made")]
+    expected = [verdict.replace("test_split", "the training's test_split") for verdict in verdicts]
     assert capsys.readouterr().out.splitlines()[-3:] == [*expected, f"report: {trained / 'evaluation' / 'report.html'}"]
 
 
@@ -173,3 +175,14 @@ def test_every_way_to_predict_tells_what_speaks_against_it(folder, trained, caps
     assert len(notes) == len(said)
     assert all(line.startswith(f"note: {WORSE.format(names)}") for line, names in zip(notes, said, strict=True))
     assert "share of returns" not in out
+
+
+@pytest.mark.parametrize(
+    ("command", "called"), [(train.FLAG_NAMES, "--test_split"), (predict.NAMES, "the training's test_split")]
+)
+@pytest.mark.parametrize("advice", ["with these, {} 0.15 would", "with these, no value of {} would"])
+def test_a_setting_in_a_verdict_is_called_as_the_command_calls_it(folder, command, called, advice):
+    change(folder, lambda content: content["questions"]["next"].update(verdict=advice.format("test_split")))
+    with calling_settings(command):
+        assert verdicts_of(folder)[0] == advice.format(called)
+    assert verdicts_of(folder)[0] == advice.format("test_split")

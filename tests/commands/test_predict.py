@@ -82,7 +82,10 @@ def test_context_needs_a_past_purchase_more_than_its_members_read(trained, capsy
     [
         (MADE[:2], "--next_datetime, --next_number and --history_csv must be given together"),
         (MADE[2:], "--next_datetime, --next_number and --history_csv must be given together"),
-        (["--next_datetime", "2024-01-01 08:59", *MADE[2:]], "2024-01-18 14:00:00 (the last purchase) or later"),
+        (
+            ["--next_datetime", "2024-01-01 08:59", *MADE[2:]],
+            "must not be earlier than the last purchase, 2024-01-18 14:00:00",
+        ),
         (["--next_datetime", "tomorrow", *MADE[2:]], "(found 'tomorrow')"),
         ([*MADE[:2], "--next_number", "inf"], "next_number must be a finite number like 3 or 19.90 (found 'inf')"),
         ([*MADE[:2], "--next_number", "1_0"], "next_number must be a finite number like 3 or 19.90 (found '1_0')"),
@@ -127,7 +130,7 @@ def test_describe_lists_members_without_predicting(trained, capsys):
     ("arguments", "code", "message"),
     [
         (["--history", "yes"], 3, "history must hold at least 2 purchases (found 1)"),
-        (["--history", "yes,perhaps"], 3, "history, label 2: expected yes or no (found 'perhaps')"),
+        (["--history", "yes,perhaps"], 3, "--history: label 2: expected yes or no (found 'perhaps')"),
         (["--history_csv", "none.csv"], 3, "none.csv: cannot be read"),
         (["--history", "yes,no", "--weights", "1"], 2, "weights must be one per member, L = [2, 4] (found 1)"),
         (["--history", "yes,no", "--weights", "0,0"], 2, "weights must be finite, not negative and not all 0"),
@@ -275,3 +278,15 @@ def test_a_history_of_another_time_is_warned_of_also_where_the_model_is_named(tr
     )
     assert "it ends on 2021-01-18, before the first of them; --artifacts_dir names another model" in found.err
     assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("task", ["--history_csv", "--csv"])
+@pytest.mark.parametrize(("named", "n_lines"), [([], 2), (["--artifacts_dir", "artifacts"], 1)])
+def test_where_a_file_is_refused_the_model_that_it_is_read_for_is_told(standing_beside, capsys, task, named, n_lines):
+    path = write_purchases(standing_beside / "purchases.csv", 200)
+    path.write_text(path.read_text().replace("2024-01-", "01/"))
+    with pytest.raises(SystemExit):
+        run(capsys, task, path, *named)
+    *notes, error = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: purchases.csv row 2: datetime must be an ISO 8601 date")
+    assert notes == ANSWERS_UNNAMED.splitlines()[: n_lines - 1]

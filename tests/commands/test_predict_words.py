@@ -35,7 +35,7 @@ def read_by(copied):
         (None, None, "2024-12-31 18:05:00"),
     ],
 )
-def test_a_refused_datetime_is_shown_the_form_of_the_training(
+def test_a_datetime_that_is_no_date_or_too_early_is_told_so_in_the_form_of_the_training(
     read_by, capsys, tmp_path, datetime_format, timezone, written
 ):
     folder = read_by(datetime_format=datetime_format, timezone=timezone)
@@ -44,7 +44,13 @@ def test_a_refused_datetime_is_shown_the_form_of_the_training(
     common = ["--history_csv", path, "--artifacts_dir", folder, "--next_number", "1"]
     with pytest.raises(SystemExit):
         run(capsys, *common, "--next_datetime", "2024/12/31 at six")
-    expected = f"--next_datetime must be a datetime as in the training, {written} (the last purchase) or later"
+    form = "an ISO 8601 date" if datetime_format is None else f"in the form {datetime_format}"
+    expected = f"--next_datetime must be {form}, as in the training, like {written} (found '2024/12/31 at six')"
+    assert expected in capsys.readouterr().err
+    early = written.replace("2024", "2023").replace("-24 ", "-23 ")
+    with pytest.raises(SystemExit):
+        run(capsys, *common, "--next_datetime", early)
+    expected = f"--next_datetime must not be earlier than the last purchase, {written} (found '{early}')"
     assert expected in capsys.readouterr().err
     # What is shown is taken.
     assert "returned=yes: 0." in run(capsys, *common, "--next_datetime", written).out

@@ -174,7 +174,7 @@ def test_too_few_says_how_many_would_do_and_which_split():
     found = shortage(every(900, 5), every(100, 5), 200)
     assert "too few test purchases to tell, 20 that came back and 80 that stayed where 30 of each are needed" in found
     # 40 returns are expected in 200 purchases; with one more counted on either side of those that were seen, in 194.
-    assert "About 2,000 purchases would do; with these, a test_split of 0.15 would." in found
+    assert "About 2,000 purchases would do; with these, test_split 0.15 would." in found
 
 
 @pytest.mark.parametrize("period", [3, 5, 7, 20])
@@ -183,7 +183,7 @@ def test_the_split_that_is_named_does_and_a_smaller_one_does_not(period, flipped
     labels = np.array(every(3000, period))
     labels = 1 - labels if flipped else labels
     found = shortage(labels[:2970], labels[2970:], 300)
-    split = float(re.search(r"test_split of (0\.\d\d) would", found)[1])
+    split = float(re.search(r"test_split (0\.\d\d) would", found)[1])
     for share, enough in ((split, True), (split - 0.01, False)):
         counts = np.bincount(labels[3000 - round(3000 * share) :], minlength=2)
         assert (counts.min() >= sets.FEWEST_OF_A_LABEL) == enough
@@ -200,7 +200,7 @@ def test_the_split_that_is_named_does_and_a_smaller_one_does_not(period, flipped
 )
 def test_where_no_split_does_that_is_said(before, returned):
     found = shortage(before, returned, len(before) // 4)
-    assert "with these, no test_split would." in found
+    assert "with these, no value of test_split would." in found
     needed = int(re.search(r"About ([\d,]+) purchases would do", found)[1].replace(",", ""))
     assert needed > len(before) + len(returned)
 

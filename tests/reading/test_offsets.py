@@ -156,10 +156,15 @@ def test_the_purchase_just_made_is_read_like_those_before_it(tmp_path, past, mad
         ("2025-01-01T10:00", "2025-01-01T11:00Z", LONDON, "must have no offset"),
         ("2025-01-01T10:00Z", "2025-01-01T11:00", {}, "must have an offset, as the datetimes of the past"),
         ("2025-01-01T10:00Z", "2025-01-01T11:00", LONDON, "must have an offset"),
-        ("2025-01-01T10:00+09:00", "2025-01-01T10:30+10:00", {}, r"2025-01-01 10:00:00\+09:00 \(the last purchase\)"),
-        (AUTUMN[1], AUTUMN[0], LONDON, r"2025-10-26 01:10:00\+00:00 \(the last purchase\) or later"),
-        ("2025-01-01T10:00Z", "2025-01-32T10:00Z", {}, "must be a datetime as in the training"),
-        ("2025-01-01T10:00Z", "soon", LONDON, "must be a datetime as in the training"),
+        (
+            "2025-01-01T10:00+09:00",
+            "2025-01-01T10:30+10:00",
+            {},
+            r"earlier than the last purchase, 2025-01-01 10:00:00\+09:00",
+        ),
+        (AUTUMN[1], AUTUMN[0], LONDON, r"earlier than the last purchase, 2025-10-26 01:10:00\+00:00"),
+        ("2025-01-01T10:00Z", "2025-01-32T10:00Z", {}, "must be an ISO 8601 date, as in the training"),
+        ("2025-01-01T10:00Z", "soon", LONDON, "must be an ISO 8601 date, as in the training"),
     ],
 )
 def test_a_purchase_just_made_that_those_before_it_do_not_place_is_refused(tmp_path, past, made, how, message):

@@ -6,6 +6,7 @@ import yaml
 from boomerang.base.checks import Section
 from boomerang.base.errors import SettingsError
 from tests.support import run
+from tools import pipeline
 from tools.pipeline import Pipeline, read_options
 
 # Warnings of DVC about its own parts.
@@ -94,3 +95,10 @@ def test_options_are_read_from_pyproject_where_there_is_one(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.status]\nnmae = 1\n")
     with pytest.raises(SettingsError, match=r"^pyproject.toml \[tool.status\]: nmae is not a setting \(found 1\)$"):
         read_options(tmp_path, "status", Options)
+
+
+@pytest.mark.parametrize("program", ["git", "dvc"])
+def test_a_program_that_is_missing_is_named(tmp_path, monkeypatch, program):
+    monkeypatch.setattr(pipeline, "tool_environment", lambda: {"PATH": str(tmp_path)})
+    with pytest.raises(SettingsError, match=rf"^{program} is needed here, and no program of that name is on PATH$"):
+        pipeline.printed_by(tmp_path, program, "status")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import joblib
 import psutil
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from boomerang.base import sources
 from boomerang.base.errors import ChangedError, SettingsError, TrainingError
@@ -237,6 +238,19 @@ def test_a_killed_worker_is_reported_and_the_same_command_goes_on(windows_files,
     killer.join()
     expected = train_time(files, settings, Execution(jobs=2, quiet=True, no_store=True))
     assert_same(train_time(files, settings, execution), expected)
+
+
+@pytest.mark.parametrize("no_store", [True, False])
+def test_a_killed_worker_promises_to_go_on_only_where_a_store_keeps_the_epochs(
+    windows_files, tmp_path, monkeypatch, no_store
+):
+    def kill(self, tasks):
+        raise TerminatedWorkerError
+
+    monkeypatch.setattr(joblib.Parallel, "__call__", kill)
+    said = "begins anew, for without a store nothing is kept" if no_store else "goes on after the last finished epoch"
+    with pytest.raises(TrainingError, match=rf"killed, .*: the same command {said}$"):
+        train_time(windows_files, SETTINGS, Execution(jobs=2, quiet=True, store=tmp_path, no_store=no_store))
 
 
 @pytest.mark.parametrize(
