@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from datetime import timezone as fixed_zone
 
@@ -28,6 +29,8 @@ CLOCK_FORMS = [
 ]
 # An offset, or what is meant as one.
 LIKE_OFFSET = f"(?:{OFFSET}| ?[+-][0-9:]+)"
+# Where all rows can be read in two ways alike, so many are tried for one that can not.
+ROWS_LOOKED_AT = 10_000
 CUT = "datetime: fractions of a second were cut to six digits"
 
 
@@ -121,8 +124,9 @@ def hint_at_form(value: str) -> str:
     """What a value that is no ISO 8601 date looks like, and what to do; the patterns that are named do read it."""
     if re.fullmatch(f"{DATE}{LIKE_OFFSET}", value):
         return ", a date with an offset but without a time"
-    if readings := _find_readings(value):
-        also = " and prepare.timezone" if any("%z" in reading for reading in readings) else ""
+    if found := _find_readings(value):
+        readings = [f"{moment.day} {moment:%B %Y} with {pattern}" for pattern, moment in found]
+        also = " and prepare.timezone" if any("%z" in pattern for pattern, _ in found) else ""
         return f", which is {' or '.join(readings)}: say which in prepare.datetime_format{also}"
     if re.fullmatch(r"\d{9,}(\.\d+)?", value, re.ASCII):
         return ", an epoch number: convert it to a date"
@@ -135,15 +139,29 @@ def hint_at_form(value: str) -> str:
     return "; for another form set prepare.datetime_format"
 
 
-def _find_readings(value: str) -> list[str]:
-    """The patterns that read a value, each with the date that it makes of it; none for what is a date of ISO 8601."""
-    found = []
+def find_telling(values: Sequence[str]) -> int:
+    """The position of the first of `values` that shows how they are written; 0 where none does.
+
+    The first day of a file is often the first of January, of which the patterns for both orders of day and month make
+    the same date.
+    """
+    patterns = [pattern for pattern, _ in _find_readings(values[0].strip())]
+    for position, value in enumerate(values[:ROWS_LOOKED_AT]):
+        if len({_read(value.strip(), pattern) for pattern in patterns}) > 1:
+            return position
+    return 0
+
+
+def _read(value: str, pattern: str) -> datetime | None:
+    try:
+        return datetime.strptime(value, pattern)
+    except ValueError:
+        return None
+
+
+def _find_readings(value: str) -> list[tuple[str, datetime]]:
+    """The patterns that read a value, each with what it makes of it; none for what is a date of ISO 8601."""
     # What is plainly a year, month and day, as in ISO 8601, is no other date: a fault of it has another cause.
     dates = [] if re.match(DATE, value) else DATE_FORMS
-    for date, clock in itertools.product(dates, CLOCK_FORMS):
-        try:
-            moment = datetime.strptime(value, f"{date}{clock}")
-        except ValueError:
-            continue
-        found.append(f"{moment.day} {moment:%B %Y} with {date}{clock}")
-    return found
+    patterns = (f"{date}{clock}" for date, clock in itertools.product(dates, CLOCK_FORMS))
+    return [(pattern, moment) for pattern in patterns if (moment := _read(value, pattern)) is not None]

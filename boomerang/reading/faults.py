@@ -1,11 +1,12 @@
 """Rows that break a rule: collected rule by rule, so that the first one can be told and all can be counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from boomerang.reading.datetimes import hint_at_form
+from boomerang.reading.datetimes import find_telling, hint_at_form
 
 BAD_DATE = "datetime not a date"
 
@@ -20,15 +21,15 @@ class Fault:
         What `summary.json` counts them under.
     rows : ndarray of shape (n,), int
         Their numbers in the file, as an editor shows them.
-    value : str
-        The value found in the first of them.
+    values : sequence of str
+        The value found in each of them.
     expected : str
         The rule, for a message.
     """
 
     reason: str
     rows: np.ndarray
-    value: str
+    values: Sequence[str]
     expected: str
 
 
@@ -64,13 +65,16 @@ class Faults:
         if positions.size:
             positions = positions[~np.isin(column.index[positions], self.rows)]
         if positions.size:
-            rows, value = column.index[positions].to_numpy(), column.iloc[positions[0]]
-            self.found.append(Fault(reason, rows, value, expected))
+            rows, values = column.index[positions].to_numpy(), column.iloc[positions].to_list()
+            self.found.append(Fault(reason, rows, values, expected))
 
     def describe(self, datetime_format: str | None) -> str:
-        """The fault of the first bad row, and how many rows share it."""
+        """The fault of the first bad row, and how many share it; of dates, a row that shows how they are written."""
         fault = min(self.found, key=lambda fault: fault.rows[0])
         n_others = len(fault.rows) - 1
         others = f"; {n_others:,} more row{'s' if n_others > 1 else ''} like it" if n_others else ""
-        hint = hint_at_form(fault.value.strip()) if fault.reason == BAD_DATE and not datetime_format else ""
-        return f"row {fault.rows[0]}: {fault.expected} (found {fault.value[:200]!r}{hint}{others})"
+        is_unknown = fault.reason == BAD_DATE and not datetime_format
+        position = find_telling(fault.values) if is_unknown else 0
+        row, value = fault.rows[position], fault.values[position]
+        hint = hint_at_form(value.strip()) if is_unknown else ""
+        return f"row {row}: {fault.expected} (found {value[:200]!r}{hint}{others})"

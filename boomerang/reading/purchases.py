@@ -141,7 +141,7 @@ def _strip_cells(cells: Cells, faults: Faults, notes: list[str]) -> pd.DataFrame
     if cells.misshapen:
         rows, counts, texts = zip(*cells.misshapen, strict=True)
         expected = f"expected as many cells as the header has, {cells.n_columns}, not {counts[0]}"
-        faults.found.append(Fault("cells too few or too many", np.array(rows), texts[0], expected))
+        faults.found.append(Fault("cells too few or too many", np.array(rows), texts, expected))
     text: pd.DataFrame = cells.table.apply(lambda column: column.str.strip())
     if (text != cells.table).any(axis=None):
         notes.append("cells: outer blanks left out")

@@ -5,7 +5,14 @@ import pytest
 
 from boomerang.base.datetime_settings import Reading
 from boomerang.base.errors import DataError
-from boomerang.reading.datetimes import CLOCK_FORMS, DATE_FORMS, hint_at_form, parse_datetimes
+from boomerang.reading.datetimes import (
+    CLOCK_FORMS,
+    DATE_FORMS,
+    ROWS_LOOKED_AT,
+    find_telling,
+    hint_at_form,
+    parse_datetimes,
+)
 
 
 def parse(*texts, datetime_format=None, timezone=None):
@@ -111,3 +118,22 @@ def test_every_pattern_that_is_hinted_at_is_allowed_and_reads_what_it_is_given_f
     (found,), _ = parse(moment.strftime(pattern), datetime_format=pattern, timezone=zone)
     assert found is not None
     assert datetime.fromisoformat(found).replace(tzinfo=UTC).strftime(pattern) == moment.strftime(pattern)
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (["01/02/2025", "01/01/2025"], 0),
+        (["01/01/2025", "02/02/2025", "02/03/2025", "04/05/2025"], 2),
+        (["01/01/2025 09:05", " 01/13/2025 09:05"], 1),
+        (["1/1/2025", "nonsense", "", "1/1/25", "2/1/2025"], 4),
+        (["01/01/2025", "02/02/2025"], 0),
+        (["31.12.2025", "01.02.2025"], 0),
+        (["nonsense", "01/02/2025"], 0),
+        (["2025-02-30", "01/02/2025"], 0),
+        (["01/02/25", "01/01/25"], 0),
+        (["01/01/2025"] * ROWS_LOOKED_AT + ["01/02/2025"], 0),
+    ],
+)
+def test_the_first_value_that_can_be_read_in_different_ways_tells_how_dates_are_written(values, place):
+    assert find_telling(values) == place
