@@ -49,7 +49,7 @@ def read_text(path: Path, notes: list[str]) -> str:
         notes.append("file: byte order mark removed")
         text = text.removeprefix("\ufeff")
     if "\r" in text:
-        notes.append("file: line ends CR or CRLF read as LF")
+        notes.append("file: line ends of another system (CR or CRLF), read alike")
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.endswith("\n"):
         notes.append("file: the last line has no line end")

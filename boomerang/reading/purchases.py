@@ -160,9 +160,20 @@ def _parse_labels(cells: pd.Series, text: pd.Series, faults: Faults, notes: list
     labels = text.str.lower()
     expected = f"returned must be one of {'/'.join(YES + NO)}"
     faults.add(cells, ~labels.isin(YES + NO), "returned not a label", expected)
-    if not cells.isin(("yes", "no")).all():
-        notes.append("returned: labels other than plain yes/no were read by their meaning")
+    others = text[~text.isin(("yes", "no")) & labels.isin(YES + NO)].value_counts()
+    if len(others):
+        notes.append(f"returned: {_list_words({str(word): int(count) for word, count in others.items()})}")
     return labels.isin(YES).astype("int8")
+
+
+def _list_words(counts: dict[str, int]) -> str:
+    """Which words were read as yes and which as no, the most frequent first: `Y (12) read as yes; 0 (3) read as no`."""
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    said = []
+    for label, meant in (("yes", YES), ("no", NO)):
+        if found := [f"{word} ({counts[word]:,})" for word in words if word.lower() in meant]:
+            said.append(f"{', '.join(found)} read as {label}")
+    return "; ".join(said)
 
 
 def append_purchase(

@@ -22,7 +22,11 @@ def read(tmp_path, content):
     [
         (b"a\nb\n", "a\nb\n", []),
         (b"a\nb", "a\nb", ["file: the last line has no line end"]),
-        (b"a\r\nb\r", "a\nb\n", ["file: line ends CR or CRLF read as LF"]),
+        (
+            b"a\r\nb\r",
+            "a\nb\n",
+            ["file: line ends of another system (CR or CRLF), read alike"],
+        ),
         (b"\xef\xbb\xbfa\n", "a\n", ["file: byte order mark removed"]),
         (gzipped(b"a\n"), "a\n", ["file: gzip unpacked"]),
         (gzipped(b"a\n") + gzipped(b"b\n"), "a\nb\n", ["file: gzip unpacked"]),

@@ -35,10 +35,17 @@ READ_AS_PLAIN = {
     "CRLF": (PLAIN.replace("\n", "\r\n"), "CRLF"),
     "CR": (PLAIN.replace("\n", "\r"), "CR"),
     "mixed line ends": (PLAIN.replace("number\n", "number\r\n"), "CRLF"),
-    "y and false": (PLAIN.replace("yes", " Y ").replace("no,", "FALSE,"), "labels"),
-    "1 and 0": (PLAIN.replace("yes", "1").replace("no,", "0,"), "labels"),
-    "t and n": (PLAIN.replace("yes", "t").replace("no,", "N,"), "labels"),
-    "True and f": (PLAIN.replace("yes", "True").replace("no,", "f,"), "labels"),
+    "y and false": (
+        PLAIN.replace("yes", " Y ").replace("no,", "FALSE,"),
+        "Y (1) read as yes; FALSE (1) read as no",
+    ),
+    "1 and 0": (PLAIN.replace("yes", "1").replace("no,", "0,"), "returned: 1 (1) read as yes; 0 (1) read as no"),
+    "t and n": (PLAIN.replace("yes", "t").replace("no,", "N,"), "returned: t (1) read as yes; N (1) read as no"),
+    "True and f": (
+        PLAIN.replace("yes", "True").replace("no,", "f,"),
+        "returned: True (1) read as yes; f (1) read as no",
+    ),
+    "Yes alone": (PLAIN.replace("yes", "Yes"), "returned: Yes (1) read as yes"),
     "outer blanks in the header": (PLAIN.replace("datetime,", " DateTime ,"), "names read in lower case"),
     "upper case header": (PLAIN.replace("datetime,returned,number", "DATETIME,Returned,NUMBER"), "lower case"),
     "outer blanks": (PLAIN.replace(",1\n", ",  1 \n"), "outer blanks left out"),
@@ -91,6 +98,21 @@ def test_what_is_clearly_meant_is_read_and_noted(tmp_path, case):
     assert purchases.table["returned"].tolist() == [0, 1]
     assert purchases.table["number"].tolist() == [1.0, 2.5]
     assert (note is None and purchases.normalised == []) or any(note in found for found in purchases.normalised)
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (["yes", "no"], None),
+        (["y"] * 3 + ["Yes"] * 1200 + ["no"] + ["N"], "returned: Yes (1,200), y (3) read as yes; N (1) read as no"),
+        (["0", "NO", "0", "yes", "n"], "returned: 0 (2), NO (1), n (1) read as no"),
+        (["yes", "perhaps", "T"], "returned: T (1) read as yes"),
+    ],
+)
+def test_the_note_on_labels_names_which_words_were_read_how(tmp_path, labels, note):
+    content = HEADER + "".join(f"2024-01-01 10:00,{label},1\n" for label in labels)
+    notes = read(tmp_path, content, on_bad_rows="drop").normalised
+    assert [line for line in notes if line.startswith("returned")] == ([] if note is None else [note])
 
 
 def test_date_without_a_time_is_midnight(tmp_path):
