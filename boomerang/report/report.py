@@ -42,6 +42,7 @@ def write_report(evaluation: Evaluation) -> str:
         explained=EXPLAINED,
         part_names=PART_NAMES,
         n_repeats=N_REPEATS,
+        shuffled_rows=describe_shuffled,
         columns=[column for column in COLUMNS if column.html],
         style=Markup(style),
         style_hash=_hash(style),
@@ -75,6 +76,16 @@ def _draw(answers: Answers) -> dict[str, Markup]:
     }
     # They are made of our own words and numbers, escaped where they are drawn.
     return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def describe_shuffled(n_rows: int, n_test: int) -> str:
+    """Among which of the test purchases values are exchanged, in words."""
+    if n_rows == n_test:
+        return f"the {n_test:,} test purchases"
+    return (
+        f"{n_rows:,} of the {n_test:,} test purchases (at equal distances; all of them, predicted again for every "
+        f"exchange, would take too long)"
+    )
 
 
 def sort_features(importance: Importance) -> list[tuple[str, float, float]]:

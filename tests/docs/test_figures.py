@@ -77,13 +77,24 @@ def test_the_tutorial_reads_the_figures_of_the_report(evaluation, metrics):
     ours, trees = (f"{next_purchase[name]['log_loss']:.4f}" for name in ("combination", "gradient_boosting"))
     assert f"log loss {ours} against {trees} of boosted trees, " in text
     assert f"difference {difference['low']:+.4f} to {difference['high']:+.4f}" in text
-    counts = evaluation["questions"]["made"]["decisions"]
-    n = counts["n_returned"] + counts["n_kept"]
-    # A missed return costs 8, acting for nothing 1; the counts are by thousandths of the threshold, 1 / 9.
-    rule = 8 * (counts["n_returned"] - counts["hits"][111]) + counts["false_alarms"][111]
-    cost, never, always = (f"{1000 * total / n:,.0f}" for total in (rule, 8 * counts["n_returned"], counts["n_kept"]))
+    costs = {}
+    for question, answers in evaluation["questions"].items():
+        counts = answers["decisions"]
+        n = counts["n_returned"] + counts["n_kept"]
+        # A missed return costs 8, acting for nothing 1; the counts are by thousandths of the threshold, 1 / 9.
+        rule = 8 * (counts["n_returned"] - counts["hits"][111]) + counts["false_alarms"][111]
+        totals = (rule, 8 * counts["n_returned"], counts["n_kept"])
+        costs[question] = [f"{1000 * total / n:,.0f}" for total in totals]
+    cost, never, always = costs["next"]
     assert f"on the {n} test purchases: {cost} per 1,000 purchases, against {never} if nobody" in text
-    assert f"and {always} if one acts on all" in text
+    assert f"and {always} if one acts on all. The panel of a purchase just made says {costs['made'][0]}" in text
+
+
+def test_the_page_says_among_how_many_purchases_is_shuffled(evaluation):
+    n_next, n_made = (evaluation["questions"][question]["importance"]["n_rows"] for question in ("next", "made"))
+    n_test = evaluation["parts"]["test"]["rows"]
+    said = f"{n_next} of the {n_test} of the sample for the next purchase, {n_made} for one just made"
+    assert said in " ".join(PAGES["docs/evaluation.md"].split())
 
 
 def test_the_majority_is_right_as_often_as_the_readme_says(evaluation):

@@ -45,6 +45,20 @@ def test_the_verdict_comes_first(evaluation):
     assert body.startswith(evaluation.questions["next"].verdict)
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "said"),
+    [
+        (20, "exchanged among the 20 test purchases: mean"),
+        (7, "exchanged among 7 of the 20 test purchases (at equal distances; all of them, predicted again for every"),
+    ],
+)
+def test_the_page_says_why_values_are_exchanged_among_fewer_than_the_test_purchases(evaluation, n_rows, said):
+    answers = evaluation.questions["made"]
+    importance = answers.importance.model_copy(update={"n_rows": n_rows})
+    questions = {"made": answers.model_copy(update={"importance": importance})}
+    assert said in write_report(evaluation.model_copy(update={"questions": questions}))
+
+
 def test_what_comes_from_data_is_escaped(evaluation):
     question = evaluation.questions["next"].model_copy(update={"verdict": "<script>alert(1)</script>"})
     page = write_report(evaluation.model_copy(update={"questions": {"next": question}}))
