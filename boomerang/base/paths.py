@@ -30,7 +30,7 @@ OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES, "evaluation")
 TOP_FILES = (METADATA_FILE, METRICS_FILE, BACKTEST_FILE, CARD_FILE)
 
 # What `evaluate` leaves in its folder, a file per plot and question among them.
-PLOTS = ("calibration", "roc", "precision_recall")
+PLOTS = ("calibration", "roc", "precision_recall", "gains")
 EVALUATION_FILES = (
     *("evaluation.json", "leaderboard.csv", "metrics.json", "report.html"),
     *(f"{plot}_{question}.csv" for question in QUESTIONS for plot in PLOTS),

@@ -1,1 +1,1 @@
-"""How good predictions are: metrics, intervals, baselines, importance, verdicts, folds."""
+"""How good predictions are: metrics, intervals, baselines, importance, verdicts, gains, folds."""

@@ -11,6 +11,7 @@ from boomerang.measures import metrics
 from boomerang.measures.baselines import predict_baselines
 from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, TestFigures
 from boomerang.measures.figures import compare_losses, measure_models
+from boomerang.measures.gains import count_caught, list_gains
 from boomerang.measures.importance import Importance, permutation_importance
 from boomerang.measures.intervals import N_RESAMPLES, TABLE_CONFIDENCE
 from boomerang.measures.metrics import DIGITS, round_figure
@@ -116,12 +117,18 @@ def answer_question(
         over_time=_average_over_time(test_set, ours, datetimes),
         decisions=_count_decisions(test_set, ours),
         importance=importance,
+        gains=list_gains(test_set.returned, ours),
     )
 
 
 def _measure_curves(test_set: TestSet, probabilities: np.ndarray) -> Curves:
     predicted, observed, counts = metrics.reliability(test_set.returned, probabilities)
-    found = {"predicted": predicted, "observed": observed, **metrics.curves(test_set.returned, probabilities)}
+    acted, caught = count_caught(test_set.returned, probabilities)
+    shown = metrics.thin(len(acted))
+    found = {
+        **{"predicted": predicted, "observed": observed, **metrics.curves(test_set.returned, probabilities)},
+        **{"acted": acted[shown] / acted[-1], "caught": caught[shown] / caught[-1]},
+    }
     rounded = {name: np.round(values, DIGITS).tolist() for name, values in found.items()}
     return Curves(n=counts.tolist(), **rounded)
 

@@ -11,10 +11,12 @@ from boomerang.combining.decisions import THRESHOLD_STEPS
 from boomerang.combining.metadata import Finite, Lengths, MeasuredName
 from boomerang.features.prepared import PartFigures
 from boomerang.measures.figures import ModelFigures, Share
+from boomerang.measures.gains import Gain
 from boomerang.measures.importance import Importance
 from boomerang.measures.intervals import Interval
 
-EVALUATION_FORMAT = 2
+# Format 3 added gains.
+EVALUATION_FORMAT = 3
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, int_between(0, 1 << 40)]
 
@@ -25,7 +27,11 @@ def _in_order(names: Iterable[str]) -> AfterValidator:
 
 
 class Curves(Section):
-    """Curves of one model, each a pair of lists: reliability by bin, ROC, precision by recall."""
+    """Curves of one model, each a pair of lists: reliability by bin, ROC, precision by recall, gains.
+
+    Gains are the share of the purchases that are acted on, those with the highest probability first, and the share of
+    the returns that is caught so.
+    """
 
     predicted: list[Share]
     observed: list[Share]
@@ -34,6 +40,8 @@ class Curves(Section):
     true_positive_rate: list[Share]
     recall: list[Share]
     precision: list[Share]
+    acted: list[Share]
+    caught: list[Share]
 
 
 class OverTime(Section):
@@ -90,6 +98,8 @@ class Answers(Section):
         Of `judged` and `best_baseline`; empty where all test purchases are alike.
     over_time, decisions, importance
         Of `judged`.
+    gains : list of Gain
+        Of `judged`; empty where nothing came back.
     """
 
     verdict: Line
@@ -103,6 +113,7 @@ class Answers(Section):
     over_time: OverTime
     decisions: Decisions
     importance: Importance
+    gains: list[Gain]
 
 
 class Resampling(Section):

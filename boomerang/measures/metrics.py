@@ -109,7 +109,7 @@ def curves(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarr
     """
     false_positives, true_positives, _ = roc_curve(targets, probabilities)
     precision, recall, _ = precision_recall_curve(targets, probabilities)
-    roc, pr = _thin(len(false_positives)), _thin(len(recall))
+    roc, pr = thin(len(false_positives)), thin(len(recall))
     return {
         "false_positive_rate": false_positives[roc],
         "true_positive_rate": true_positives[roc],
@@ -118,7 +118,8 @@ def curves(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarr
     }
 
 
-def _thin(n_points: int) -> np.ndarray:
+def thin(n_points: int) -> np.ndarray:
+    """Which of so many points of a curve a drawing shows: the first, the last, and others evenly between."""
     return np.unique(np.linspace(0, n_points - 1, MAX_POINTS).round().astype(int))
 
 

@@ -111,7 +111,7 @@ def _draw_over_time(time: OverTime) -> str:
 
 
 def _draw_curves(answers: Answers) -> dict[str, str]:
-    """Reliability, ROC and precision by recall of our model and the best baseline; empty where they have no curves."""
+    """Reliability, ROC, precision by recall and gains of our model and the best baseline; empty without curves."""
     styles = {answers.judged: "ours-line", answers.best_baseline: "theirs-line"}
     named = [
         (name.replace("_", " "), answers.curves[name], style)
@@ -119,18 +119,21 @@ def _draw_curves(answers: Answers) -> dict[str, str]:
         if name in answers.curves
     ]
     if not named:
-        return {"reliability": "", "roc": "", "precision_recall": ""}
+        return {"reliability": "", "roc": "", "precision_recall": "", "gains": ""}
     dots = [Series(name, curves.predicted, curves.observed, style, True) for name, curves, style in named]
     roc = [Series(name, curves.false_positive_rate, curves.true_positive_rate, style) for name, curves, style in named]
     pr = [Series(name, curves.recall, curves.precision, style) for name, curves, style in named]
+    gains = [Series(name, curves.acted, curves.caught, style) for name, curves, style in named]
     top = max(value for _, curves, _ in named for value in (*curves.predicted, *curves.observed))
     reliability_axes = share_axis("predicted probability", top), share_axis("share that came back", top)
     roc_axes = share_axis("share of those that stay, flagged"), share_axis("share of returns found")
+    gains_axes = share_axis("share of purchases acted on"), share_axis("share of returns caught")
     pr_axes = share_axis("recall: share of returns found"), share_axis("precision: flagged that came back")
     return {
         "reliability": line_chart("Reliability: on the diagonal, 30 % means 3 in 10", *reliability_axes, dots, True),
         "roc": line_chart("ROC curve", *roc_axes, roc, True),
         "precision_recall": line_chart("Precision and recall", *pr_axes, pr),
+        "gains": line_chart("Gains: the diagonal is acting at random", *gains_axes, gains, True),
     }
 
 

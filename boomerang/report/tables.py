@@ -14,6 +14,7 @@ CURVES = {
     "calibration": ("predicted", "observed", "n"),
     "roc": ("false_positive_rate", "true_positive_rate"),
     "precision_recall": ("recall", "precision"),
+    "gains": ("acted", "caught"),
 }
 # Figures with bounds, which take three columns.
 INTERVAL_TYPES = (Interval, Interval | None)

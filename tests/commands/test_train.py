@@ -155,7 +155,7 @@ def test_a_run_from_another_folder_gives_the_same_bytes(small, tmp_path, run_her
     assert (found.returncode, found.stderr) == (0, "")
     expected = kills.contents(tmp_path / "a")
     assert kills.contents(tmp_path / "b") == expected
-    assert len(expected) == 43
+    assert len(expected) == 45
 
 
 def test_a_length_more_trains_a_member_per_ensemble_and_one_less_none(small, tmp_path, run_here, monkeypatch):

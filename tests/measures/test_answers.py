@@ -24,6 +24,11 @@ def test_bins_over_time_hold_every_purchase_once():
     assert found.observed[0] == pytest.approx(RETURNED[: found.n[0]].mean(), abs=1e-6)
 
 
+def test_gains_are_there_where_something_came_back():
+    assert [gain.percent for gain in answer(KNOWING, BASE).gains] == [1, 5, 10, 20]
+    assert answer(KNOWING, BASE, returned=np.zeros(N, dtype=int)).gains == []
+
+
 def test_decisions_count_the_purchases_of_either_label():
     found = answer(KNOWING, BASE).decisions
     assert (found.n_returned, found.n_kept) == (RETURNED.sum(), N - RETURNED.sum())

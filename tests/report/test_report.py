@@ -66,6 +66,13 @@ def test_what_comes_from_data_is_escaped(evaluation):
     assert "&lt;script&gt;alert(1)" in page
 
 
+def test_where_nothing_came_back_there_are_no_gains(evaluation):
+    question = evaluation.questions["next"].model_copy(update={"gains": [], "curves": {}})
+    page = write_report(evaluation.model_copy(update={"questions": {"next": question}}))
+    assert "If you can act on few" not in page
+    assert "If you can act on few" in write_report(evaluation)
+
+
 @pytest.fixture(scope="module")
 def browser():
     from selenium import webdriver
@@ -157,5 +164,5 @@ def test_every_chart_is_drawn_within_its_frame(browser, trained):
         ".map(e => e.outerHTML))"
     )
     assert outside == []
-    assert len(browser.find_elements("css selector", "svg")) == 2 * 6 + 3
+    assert len(browser.find_elements("css selector", "svg")) == 2 * 7 + 3
     assert len(browser.get_screenshot_as_png()) > 10_000

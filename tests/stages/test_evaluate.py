@@ -155,6 +155,25 @@ def test_without_test_purchases_the_report_says_that_nothing_is_measured(folder)
     assert pd.read_csv(folder / "new" / "evaluation" / "leaderboard.csv").empty
 
 
+def test_report_card_and_table_tell_what_is_caught_by_acting_on_few(trained, prepared):
+    evaluation = read_json(trained / "evaluation" / "evaluation.json", Evaluation)
+    report, card = ((trained / name).read_text() for name in ("evaluation/report.html", "MODEL_CARD.md"))
+    for question, answers in evaluation.questions.items():
+        curve = pd.read_csv(trained / "evaluation" / f"gains_{question}.csv")
+        assert list(curve) == ["acted", "caught"]
+        assert curve.iloc[[0, -1]].to_numpy().tolist() == [[0, 0], [1, 1]]
+        assert [gain.n_acted for gain in answers.gains] == [1, 1, 2, 4]
+        for gain in answers.gains:
+            caught = np.interp(gain.n_acted / 20, curve["acted"], curve["caught"])
+            assert gain.caught == pytest.approx(caught, abs=1e-5)
+            row = (
+                f"<td>{gain.n_acted}</td><td>{gain.n_caught:.1f}</td><td>{gain.caught:.1%}</td><td>{gain.lift:.2f}</td>"
+            )
+            assert f'<tr><th scope="row">{gain.percent} %</th>{row}' in report
+        shares = ", ".join(f"{100 * gain.caught:.1f}" for gain in answers.gains)
+        assert f"by `{answers.judged}` catches {shares} % of the returns (lift " in card
+
+
 @pytest.mark.parametrize("change", ["seq_length,x\n1,2\n", "seq_length,train_loss,val_loss\n2,a,b\n", ""])
 def test_a_history_that_is_none_is_refused(folder, change):
     (folder / "time" / "history.csv").write_text(change)
