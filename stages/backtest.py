@@ -106,7 +106,8 @@ def run_prepared(config: settings.Settings, execution: Execution, out_dir: Path)
     train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
     backtest(out_dir / "prepared", out_dir, config, execution, run_prepared)
-    evaluate(out_dir / "prepared", out_dir, out_dir, config.evaluate.equivalence_margin)
+    asked = config.evaluate
+    evaluate(out_dir / "prepared", out_dir, out_dir, asked.equivalence_margin, asked.cost_missed, asked.cost_needless)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from boomerang.base import settings
+from boomerang.base.costs import Cost
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.files import write_atomic, write_json
@@ -22,8 +23,9 @@ from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, BACKTEST_FILE, CARD_FILE, METADATA_FILE
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_artifact, read_json, validate_json
+from boomerang.combining.decisions import Costs
 from boomerang.combining.inference import TrainedEnsembles
-from boomerang.features.prepared import SummaryFile, read_prepared
+from boomerang.features.prepared import SummaryFile, read_number, read_prepared
 from boomerang.measures.answers import measure_test_part
 from boomerang.measures.evaluation import EVALUATION_FORMAT, BacktestFile, Evaluation
 from boomerang.report.model_card import write_card
@@ -33,7 +35,14 @@ from boomerang.report.tables import list_curves, list_metrics, list_models
 INPUTS = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES)]
 
 
-def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path, margin: float) -> None:
+def evaluate(
+    prepared_dir: Path,
+    artifacts_dir: Path,
+    out_dir: Path,
+    margin: float,
+    cost_missed: Cost | None = None,
+    cost_needless: Cost | None = None,
+) -> None:
     """Measure the ensembles and the baselines on the test purchases.
 
     Parameters
@@ -47,13 +56,21 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path, margin: flo
         `metrics.json`, curves for plots) and `MODEL_CARD.md`.
     margin : float
         Setting `evaluate.equivalence_margin`.
+    cost_missed, cost_needless : Cost, optional
+        Settings of the same names: both, or neither.
 
     Raises
     ------
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
+    SettingsError
+        If a column holds an amount that is too large to be a cost.
     """
-    table = read_prepared(prepared_dir / "purchases.parquet")
+    path = prepared_dir / "purchases.parquet"
+    table = read_prepared(path)
+    costs = None if cost_missed is None or cost_needless is None else Costs(cost_missed, cost_needless)
+    if costs is not None and costs.columns:
+        table = table.assign(number=read_number(path))
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     ensembles = TrainedEnsembles.load(artifacts_dir)
     losses = {name: _read_losses(artifacts_dir / name / "history.csv") for name in ENSEMBLES}
@@ -66,7 +83,7 @@ def evaluate(prepared_dir: Path, artifacts_dir: Path, out_dir: Path, margin: flo
         "warnings": summary.warnings,
         "training": losses,
         "folds": folds,
-        **dict(measure_test_part(table, ensembles, margin)),
+        **dict(measure_test_part(table, ensembles, margin, costs)),
     }
     evaluation = validate_json(content, "evaluation.json", Evaluation)
     folder = out_dir / "evaluation"
@@ -94,10 +111,14 @@ def _read_losses(path: Path) -> dict[str, dict[str, list[float]]]:
 
 def main() -> None:
     """Run the stage on `params.yaml`."""
-    margin = settings.load().evaluate.equivalence_margin
-    watched = unchanged(INPUTS, margin, lambda: settings.load().evaluate.equivalence_margin)
-    with replacing(ARTIFACTS) as new, watched:
-        evaluate(ARTIFACTS / "prepared", ARTIFACTS, new, margin)
+
+    def take() -> tuple[float, Cost | None, Cost | None]:
+        asked = settings.load().evaluate
+        return asked.equivalence_margin, asked.cost_missed, asked.cost_needless
+
+    taken = take()
+    with replacing(ARTIFACTS) as new, unchanged(INPUTS, taken, take):
+        evaluate(ARTIFACTS / "prepared", ARTIFACTS, new, *taken)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ SMALL_PARAMS = {
         "use_gpu": False,
     },
 }
-SMALL_PARAMS["evaluate"] = {"n_folds": 0, "equivalence_margin": 0.005}
+SMALL_PARAMS["evaluate"] = {"n_folds": 0, "equivalence_margin": 0.005, "cost_missed": None, "cost_needless": None}
 for section in ("train_time", "train_simple", "train_context"):
     SMALL_PARAMS[section] = dict.fromkeys(SMALL_PARAMS["train"])
 

@@ -26,6 +26,8 @@ def changed_lines(path, *overrides):
         "train.use_gpu=true",
         "train.lr_schedule=cosine",
         "evaluate.n_folds=3",
+        "evaluate.cost_missed=8",
+        "evaluate.cost_needless=number",
         "prepare.timezone=Europe/London",
         "prepare.datetime_format='%d/%m/%Y %H:%M'",
         "train_context.precision=bf16",

@@ -38,6 +38,8 @@ RERUNS = {
     # `sequences` only checks the folds: its windows come out the same, and no training runs in the end.
     "evaluate.n_folds": (2, EVERYTHING - {"prepare"}),
     "evaluate.equivalence_margin": (0.01, {"evaluate"}),
+    "evaluate.cost_missed": (8.0, {"evaluate"}),
+    "evaluate.cost_needless": (1.0, {"evaluate"}),
     "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
     "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),
 }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from boomerang.base import costs
 from boomerang.base.checks import Section, describe_faults, int_between, shown, within
 from boomerang.base.datetime_settings import DatetimeSettings
 from boomerang.base.ensembles import ENSEMBLES
@@ -33,6 +34,15 @@ ValSplit = Annotated[float, within("a share above 0 and below 1", lambda share: 
 # In nats: a good model and the share of returns are some tenths of them apart.
 Margin = Annotated[float, within("a number above 0 and up to 1", lambda margin: 0 < margin <= 1)]
 TestSplit = Annotated[float, within("a share from 0 to below 1", lambda share: 0 <= share < 1)]
+# Sums of costs up to this one keep their cents in float64.
+MAX_COST = 1e12
+Cost = Annotated[
+    float | str,
+    within(
+        f"an amount from 0 to {MAX_COST:g} or the word {' or '.join(costs.COST_COLUMNS)}",
+        lambda cost: costs.is_cost(cost) and (isinstance(cost, str) or cost <= MAX_COST),
+    ),
+]
 
 
 class PrepareSettings(DatetimeSettings):
@@ -104,6 +114,19 @@ class EvaluateSettings(Section):
 
     n_folds: Annotated[int, int_between(0, 1000)]
     equivalence_margin: Margin
+    cost_missed: Cost | None
+    cost_needless: Cost | None
+
+    @model_validator(mode="after")
+    def _weigh_one_cost_against_the_other(self) -> "EvaluateSettings":
+        found = (self.cost_missed, self.cost_needless)
+        if (None in found) != (found == (None, None)):
+            raise ValueError(
+                f"cost_missed and cost_needless must be given together, or neither (found {found[0]} and {found[1]})"
+            )
+        if found == (0, 0):
+            raise ValueError("cost_missed or cost_needless must be above 0 (found 0 for both)")
+        return self
 
 
 if TYPE_CHECKING:

@@ -1,10 +1,15 @@
-"""From a probability to a decision: which purchases to act on, given what mistakes cost."""
+"""From a probability to a decision: which purchases to act on, given what mistakes cost.
+
+`predict.py` imports this before it knows what is asked: what needs numpy is in `boomerang.combining.row_costs`.
+"""
 
 import math
+from dataclasses import dataclass
 
+from boomerang.base.costs import COST_COLUMNS, Cost, is_cost
 from boomerang.base.errors import SettingsError
 
-# Thresholds are printed and counted in thousandths.
+# Thresholds of all purchases alike are printed and counted in thousandths.
 THRESHOLD_STEPS = 1000
 
 
@@ -19,24 +24,78 @@ def describe_threshold(threshold: float) -> str:
     return {0.0: "acts on every purchase", 1.0: "acts on no purchase"}.get(threshold, "")
 
 
-def cost_threshold(cost_missed: float, cost_needless: float) -> float:
-    """The probability from which acting is cheaper than not: ``cost_needless / (cost_missed + cost_needless)``.
+def show_amount(amount: float) -> str:
+    """A cost to three digits or to the whole: `0.0123`, `8`, `1,235`."""
+    return f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount + 0.0:.3g}"
 
-    A purchase that comes back and was not acted on costs `cost_missed`; one that was acted on and stays costs
-    `cost_needless`; the other two cases cost nothing more. With calibrated probabilities no other threshold costs less
-    (Elkan 2001, "The Foundations of Cost-Sensitive Learning"). Rounded to thousandths, halves up.
+
+@dataclass(frozen=True)
+class Costs:
+    """What the two mistakes cost; what is decided rightly costs nothing more.
+
+    Attributes
+    ----------
+    missed : Cost
+        Of a purchase that comes back and was not acted on.
+    needless : Cost
+        Of a purchase that was acted on and stays.
 
     Raises
     ------
     SettingsError
-        If a cost is negative or not finite, or both are 0.
+        If a cost is negative, not finite or no column that may be one, or both are 0.
     """
-    for name, cost in (("cost_missed", cost_missed), ("cost_needless", cost_needless)):
-        if not (math.isfinite(cost) and cost >= 0):
-            raise SettingsError(f"{name} must be 0 or a finite number above (found {cost})")
+
+    missed: Cost
+    needless: Cost
+
+    def __post_init__(self) -> None:
+        _check(self.missed, self.needless)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that say what a mistake costs; none where it costs the same for all purchases."""
+        return sorted({cost for cost in (self.missed, self.needless) if isinstance(cost, str)})
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of all purchases, as `cost_threshold` gives it; None where each has one of its own."""
+        if isinstance(self.missed, str) or isinstance(self.needless, str):
+            return None
+        return cost_threshold(self.missed, self.needless)
+
+    @property
+    def words(self) -> str:
+        """`a missed return costs 8 and a needless intervention 1`; a column is called the purchase's."""
+        missed, needless = (
+            f"the purchase's {cost}" if isinstance(cost, str) else f"{cost:,.10g}"
+            for cost in (self.missed, self.needless)
+        )
+        return f"a missed return costs {missed} and a needless intervention {needless}"
+
+
+def cost_threshold(cost_missed: float, cost_needless: float) -> float:
+    """The probability from which acting is cheaper than not: ``cost_needless / (cost_missed + cost_needless)``.
+
+    The costs are amounts, as `Costs` explains them. With calibrated probabilities no other threshold costs less (Elkan
+    2001, "The Foundations of Cost-Sensitive Learning"). Rounded to thousandths, halves up. Raises SettingsError as
+    `Costs` does.
+    """
+    _check(cost_missed, cost_needless)
     # Divided by the larger first: the sum of two finite costs may be more than float64 holds.
     largest = max(cost_missed, cost_needless)
-    if largest == 0:
-        raise SettingsError("cost_missed or cost_needless must be above 0 (found 0 for both)")
     share = (cost_needless / largest) / (cost_missed / largest + cost_needless / largest)
     return math.floor(share * THRESHOLD_STEPS + 0.5) / THRESHOLD_STEPS
+
+
+def _check(missed: Cost, needless: Cost) -> None:
+    for name, cost in (("cost_missed", missed), ("cost_needless", needless)):
+        if is_cost(cost):
+            continue
+        if isinstance(cost, str):
+            raise SettingsError(
+                f"{name} must be an amount or the word {' or '.join(COST_COLUMNS)} (found {cost!r:.200})"
+            )
+        raise SettingsError(f"{name} must be 0 or a finite number above (found {cost})")
+    if (missed, needless) == (0, 0):
+        raise SettingsError("cost_missed or cost_needless must be above 0 (found 0 for both)")

@@ -23,7 +23,7 @@ def describe_training(metadata: Metadata, artifacts_dir: Path) -> str:
 
 
 def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
-    """A line for each verdict, then one for the report's path.
+    """A line for each verdict, after it one for what acting is worth where costs are given, then the report's path.
 
     There is none where the models were copied without their evaluation, which predicting does not need. An evaluation
     that is damaged, or of other models, gives a line that says so in place of the verdicts.
@@ -34,7 +34,10 @@ def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
         return []
     except ArtifactError as error:
         return [f"no verdict: {error}"]
-    verdicts = [reword(_on_one_line(answers.verdict)) for answers in evaluation.questions.values()]
+    verdicts = []
+    for answers in evaluation.questions.values():
+        said = [answers.verdict, *([answers.worth.sentence] if answers.worth else [])]
+        verdicts += [reword(_on_one_line(sentence)) for sentence in said]
     unknown = "no verdict: no purchases were kept for testing (test_split is 0), so nobody can say how good these are"
     report = [f"report: {artifacts_dir / REPORT}"] if (artifacts_dir / REPORT).exists() else []
     return [*(verdicts or [reword(unknown)]), *report]

@@ -14,6 +14,7 @@ from typing import Any
 
 from boomerang import __version__
 from boomerang.base import settings
+from boomerang.base.costs import parse_cost
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError, exit_on_error
 from boomerang.base.execution import Execution, warn
@@ -31,7 +32,7 @@ from boomerang.base.sources import check_sources, loaded_sources
 from boomerang.base.wording import calling_settings
 from boomerang.base.yaml_file import read_yaml
 
-# Flag, section of params.yaml, type or choices, help. Ranges are checked with those of params.yaml.
+# Flag, section of params.yaml, type, function or choices, help. Ranges are checked with those of params.yaml.
 SETTING_FLAGS = (
     ("data_path", "prepare", str, "CSV or gzipped CSV with the columns datetime, returned, number"),
     ("epochs", "train", int, "passes over the training windows"),
@@ -45,6 +46,8 @@ SETTING_FLAGS = (
     ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
     ("n_folds", "evaluate", int, "folds of a backtest on shorter histories; 0: none"),
     ("equivalence_margin", "evaluate", float, "difference of log loss below which a verdict calls models equivalent"),
+    ("cost_missed", "evaluate", parse_cost, "what a missed return costs, an amount or number: that of the purchase"),
+    ("cost_needless", "evaluate", parse_cost, "what acting on a purchase that stays costs, likewise"),
     ("seed", "train", int, "seed of weights and order"),
     (
         "early_stopping_patience",
@@ -91,7 +94,11 @@ def build_parser(defaults: dict[str, Any], prog: str = "train.py") -> argparse.A
         prog=prog, description="Train the ensembles on a purchase history.", allow_abbrev=False
     )
     for name, section, kind, text in SETTING_FLAGS:
-        form = {"choices": kind} if isinstance(kind, tuple) else {"type": kind if kind is str else _plain(kind)}
+        form: dict[str, Any] = {"type": kind}
+        if isinstance(kind, tuple):
+            form = {"choices": kind}
+        elif kind in (int, float):
+            form = {"type": _plain(kind)}
         # A percent sign in a help text is a placeholder to argparse.
         parser.add_argument(f"--{name}", help=f"{text} (default: {defaults[section][name]})".replace("%", "%%"), **form)
     lengths = defaults["sequences"]["seq_lengths"]
@@ -190,6 +197,8 @@ def warn_of_idle(config: settings.Settings, execution: Execution, flags: argpars
     # In params.yaml every key has a value: only a flag tells that somebody meant it.
     if flags.max_seq_cap is not None and lengths != "auto" and max(lengths) <= min(cap, default_cap):
         warn(f"max_seq_cap {cap} does nothing with seq_lengths up to {max(lengths)}")
+    if (flags.cost_missed, flags.cost_needless) != (None, None) and not config.prepare.test_split:
+        warn("cost_missed and cost_needless do nothing with test_split 0")
 
 
 def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) -> None:

@@ -125,6 +125,14 @@ def read_prepared(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_number(path: Path) -> pd.Series:
+    """`number` of each purchase as the CSV has it, float64; raises ArtifactError as `read_history` does."""
+    number = read_table(path, ["number"])["number"]
+    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
+        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    return number
+
+
 def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """The purchases as `prepare` had read them, before it split them, and the rows of each part.
 
@@ -142,9 +150,6 @@ def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
         As `read_prepared`, or where a number is not finite.
     """
     path = prepared_dir / "purchases.parquet"
-    table = read_prepared(path)
-    number = read_table(path, ["number"])["number"]
-    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
-        raise ArtifactError(f"{path}: number must be finite float64 in every row")
+    table, number = read_prepared(path), read_number(path)
     columns = [name for name in ("datetime", "instant", "returned") if name in table]
     return table[columns].assign(number=number), {part: int((table["part"] == part).sum()) for part in PARTS}

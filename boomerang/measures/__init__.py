@@ -1,1 +1,1 @@
-"""How good predictions are: metrics, intervals, baselines, importance, verdicts, gains, folds."""
+"""How good predictions are: metrics, intervals, baselines, importance, verdicts, gains, worth, folds."""

@@ -5,8 +5,11 @@ import pandas as pd
 from scipy.special import expit
 
 from boomerang.base.ensembles import ANSWERS, COMBINATION, ensembles_answering
-from boomerang.combining.decisions import THRESHOLD_STEPS
+from boomerang.base.errors import SettingsError
+from boomerang.base.settings import MAX_COST
+from boomerang.combining.decisions import THRESHOLD_STEPS, Costs
 from boomerang.combining.inference import TrainedEnsembles
+from boomerang.combining.row_costs import RowCosts
 from boomerang.measures import metrics
 from boomerang.measures.baselines import predict_baselines
 from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, TestFigures
@@ -17,22 +20,32 @@ from boomerang.measures.intervals import N_RESAMPLES, TABLE_CONFIDENCE
 from boomerang.measures.metrics import DIGITS, round_figure
 from boomerang.measures.test_set import SEED, ModelPredictions, TestSet
 from boomerang.measures.verdicts import explain_calibration, write_verdict
+from boomerang.measures.worth import measure_worth
 
 # The chart over time has at most so many bins, of at least so many purchases.
 MAX_TIME_BINS, MIN_TIME_BIN = 40, 20
 
 
-def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles, margin: float) -> TestFigures:
+def measure_test_part(
+    table: pd.DataFrame, ensembles: TrainedEnsembles, margin: float, costs: Costs | None = None
+) -> TestFigures:
     """What is found out on the test purchases; empty where `table` has none.
 
     Parameters
     ----------
     table : DataFrame
-        Purchases in time order, as `read_prepared` returns them.
+        Purchases in time order, as `read_prepared` returns them, with the columns that `costs` names.
     ensembles : TrainedEnsembles
         All of them.
     margin : float
         As in `TestSet`.
+    costs : Costs, optional
+        What mistakes cost, where it shall be measured what acting is worth.
+
+    Raises
+    ------
+    SettingsError
+        If a column holds an amount that is too large to be a cost.
     """
     first = int((table["part"] != "test").sum())
     if first == len(table):
@@ -40,13 +53,25 @@ def measure_test_part(table: pd.DataFrame, ensembles: TrainedEnsembles, margin: 
     returned = table["returned"].to_numpy()
     test_set = TestSet(returned[first:], returned[:first], int((table["part"] == "val").sum()), margin)
     datetimes = table["datetime"].iloc[first:].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
+    rows = None if costs is None else _cost_rows(costs, table.iloc[first:])
     models = predict_test_part(table, first, ensembles)
     questions = {}
     for question, judged in ANSWERS.items():
         importance = permutation_importance(ensembles, judged, table, first, SEED)
-        questions[question] = answer_question(question, judged, test_set, models[question], datetimes, importance)
+        questions[question] = answer_question(question, judged, test_set, models[question], datetimes, importance, rows)
     resampling = Resampling(n_resamples=N_RESAMPLES, confidence=TABLE_CONFIDENCE)
     return TestFigures(majority_accuracy=test_set.majority_accuracy, resampling=resampling, questions=questions)
+
+
+def _cost_rows(costs: Costs, table: pd.DataFrame) -> RowCosts:
+    columns = {name: table[name].to_numpy() for name in costs.columns}
+    for name, values in columns.items():
+        if (largest := float(np.abs(values).max())) > MAX_COST:
+            raise SettingsError(
+                f"evaluate.cost_missed, evaluate.cost_needless: {name} must be at most {MAX_COST:g} in every test "
+                f"purchase to be a cost (found {largest:g})"
+            )
+    return RowCosts.of(costs, columns, len(table))
 
 
 def predict_test_part(
@@ -81,6 +106,7 @@ def answer_question(
     models: list[ModelPredictions],
     datetimes: list[str],
     importance: Importance,
+    rows: RowCosts | None = None,
 ) -> Answers:
     """How one question is answered.
 
@@ -98,6 +124,8 @@ def answer_question(
         Of each test purchase, as ISO 8601.
     importance : Importance
         Of the judged model.
+    rows : RowCosts, optional
+        What mistakes about each test purchase cost, where it shall be measured what acting is worth.
     """
     by_name = {model.name: model for model in models}
     ours, figures = by_name[judged].probabilities, measure_models(test_set, models)
@@ -118,6 +146,7 @@ def answer_question(
         decisions=_count_decisions(test_set, ours),
         importance=importance,
         gains=list_gains(test_set.returned, ours),
+        worth=None if rows is None else measure_worth(question, test_set, by_name[judged], by_name[best], rows),
     )
 
 

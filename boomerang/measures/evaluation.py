@@ -14,8 +14,9 @@ from boomerang.measures.figures import ModelFigures, Share
 from boomerang.measures.gains import Gain
 from boomerang.measures.importance import Importance
 from boomerang.measures.intervals import Interval
+from boomerang.measures.worth import Worth
 
-# Format 3 added gains.
+# Format 3 added gains, and what acting is worth.
 EVALUATION_FORMAT = 3
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, int_between(0, 1 << 40)]
@@ -100,6 +101,8 @@ class Answers(Section):
         Of `judged`.
     gains : list of Gain
         Of `judged`; empty where nothing came back.
+    worth : Worth or null
+        Of `judged`; null where the settings say no costs.
     """
 
     verdict: Line
@@ -114,6 +117,7 @@ class Answers(Section):
     decisions: Decisions
     importance: Importance
     gains: list[Gain]
+    worth: Worth | None
 
 
 class Resampling(Section):

@@ -55,11 +55,14 @@ def run_folds(history: pd.DataFrame, counts: dict[str, int], config: Settings, r
 
 
 def _settings_of_fold(config: Settings, counts: dict[str, int], n_rows: int) -> Settings:
-    """Settings that split `n_rows` purchases into `val` and `test` of the given sizes, without a backtest."""
+    """Settings that split `n_rows` purchases into `val` and `test` of the given sizes, without a backtest.
+
+    They name no costs either: a fold holds log losses, and what acting was worth in it is not asked.
+    """
     split = {"val_split": counts["val"] / n_rows, "test_split": counts["test"] / n_rows}
     changed = {
         "prepare": config.prepare.model_copy(update=split),
-        "evaluate": config.evaluate.model_copy(update={"n_folds": 0}),
+        "evaluate": config.evaluate.model_copy(update={"n_folds": 0, "cost_missed": None, "cost_needless": None}),
     }
     return config.model_copy(update=changed)
 

@@ -38,23 +38,24 @@ def write_verdict(
     losses = {model.name: model.log_loss.value for model in models}
     figures = f"Log loss {losses[judged]:.4f} against {losses[best]:.4f}"
     if difference.low is None or difference.high is None:
-        figures += f" ({_words(judged)}, {_words(best)})"
+        figures += f" ({name_in_words(judged)}, {name_in_words(best)})"
         return f"{about}: {_explain_shortage(test_set)} {figures}."
     figures += f", difference {difference.low:+.4f} to {difference.high:+.4f}"
     if best != "base_rate":
         figures += f"; the share of returns alone has {losses['base_rate']:.4f}"
-    said = compare(_words(judged), _words(best), difference.low, difference.high, test_set.margin)
+    said = compare(name_in_words(judged), name_in_words(best), difference.low, difference.high, test_set.margin)
     if not any(model.beats_chance for model in models):
         said = (
             f"it cannot be shown that anything is to be learned from this history, for no model surely both ranks "
             f"purchases better than a coin and predicts better than the share of returns; {said}"
         )
     if losses[judged] > losses["base_rate"]:
-        said += f"; {_words(judged)} does worse here than the share of returns alone: use that"
+        said += f"; {name_in_words(judged)} does worse here than the share of returns alone: use that"
     return f"{about}: {said}. {figures}."
 
 
-def _words(name: str) -> str:
+def name_in_words(name: str) -> str:
+    """The name of a model as sentences have it."""
     return name.replace("_", " ")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from boomerang.combining.decisions import show_amount
 from boomerang.measures.figures import ModelFigures
 from boomerang.measures.intervals import Interval
 
@@ -56,6 +57,15 @@ def _html_interval(interval: Interval | None, digits: int) -> Markup:
         return Markup("undefined")
     value, bounds = format_number(interval.value, digits), _bounds(interval, digits)
     return Markup("{} <small>{}</small>").format(value, bounds) if bounds else Markup(value)
+
+
+def amount_cell(interval: Interval) -> Markup:
+    """A cost, or a difference of costs, with its bounds in small print."""
+    value = show_amount(interval.value)
+    if interval.low is None or interval.high is None:
+        return Markup("{}").format(value)
+    bounds = f"({show_amount(interval.low)} to {show_amount(interval.high)})"
+    return Markup("{} <small>{}</small>").format(value, bounds)
 
 
 def _html_calibration(model: ModelFigures) -> Markup:

@@ -11,8 +11,10 @@ from markupsafe import Markup
 from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
 from boomerang.measures.evaluation import Answers, Evaluation, OverTime
 from boomerang.measures.importance import N_REPEATS, Importance
+from boomerang.measures.intervals import CONFIDENCE
+from boomerang.measures.worth import name_way
 from boomerang.report.charts import Series, bar_chart, fitting_axis, index_axis, line_chart, share_axis
-from boomerang.report.leaderboard import COLUMNS, describe_blocks, four_digits
+from boomerang.report.leaderboard import COLUMNS, amount_cell, describe_blocks, four_digits
 
 HERE = Path(__file__).parent
 PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -29,7 +31,7 @@ def load_template(name: str, autoescape: bool) -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.globals |= {"four_digits": four_digits, "describe_blocks": describe_blocks}
+    environment.globals |= {"four_digits": four_digits, "describe_blocks": describe_blocks, "name_way": name_way}
     return environment.get_template(name)
 
 
@@ -43,6 +45,9 @@ def write_report(evaluation: Evaluation) -> str:
         part_names=PART_NAMES,
         n_repeats=N_REPEATS,
         shuffled_rows=describe_shuffled,
+        amount_cell=amount_cell,
+        confidence=CONFIDENCE,
+        panel_costs=_choose_panel_costs,
         columns=[column for column in COLUMNS if column.html],
         style=Markup(style),
         style_hash=_hash(style),
@@ -59,6 +64,13 @@ def write_report(evaluation: Evaluation) -> str:
             for question, answers in evaluation.questions.items()
         },
     )
+
+
+def _choose_panel_costs(answers: Answers) -> dict[str, str]:
+    """What the panel begins with: the costs of the settings, where they are amounts."""
+    costs = (answers.worth.cost_missed, answers.worth.cost_needless) if answers.worth else (5, 1)
+    missed, needless = (5, 1) if any(isinstance(cost, str) for cost in costs) else costs
+    return {"missed": f"{missed:.17g}", "needless": f"{needless:.17g}"}
 
 
 def _hash(text: str) -> str:

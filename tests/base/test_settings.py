@@ -11,6 +11,7 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
     config = settings.load()
     assert config.sequences.seq_lengths == [2, 3, 5, 8, 12, 24]
     assert (config.prepare.val_split, config.prepare.test_split) == (0.2, 0.1)
+    assert (config.evaluate.cost_missed, config.evaluate.cost_needless) == (None, None)
     assert config.train.model_dump() == {
         "seed": 0,
         "epochs": 10,
@@ -49,6 +50,21 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
                 f"evaluate.equivalence_margin: must be a number above 0 and up to 1 (found {value!r})",
             )
             for value in (0, -0.005, 1.5, float("nan"), float("inf"), "small")
+        ),
+        *(
+            (
+                "evaluate",
+                "cost_missed",
+                value,
+                f"evaluate.cost_missed: must be an amount from 0 to 1e+12 or the word number (found {value!r})",
+            )
+            for value in (-1, 2e12, float("nan"), True, "many", "")
+        ),
+        (
+            "evaluate",
+            "cost_needless",
+            1,
+            "evaluate: cost_missed and cost_needless must be given together, or neither (found None and 1.0)",
         ),
         ("prepare", "val_split", 0, "prepare.val_split: must be a share above 0 and below 1 (found 0)"),
         (
@@ -179,6 +195,22 @@ def test_a_tree_of_aliases_is_refused_at_once(tmp_path, params):
         settings.load(path)
     assert time.process_time() - start < 1
     assert max(map(len, str(refused.value).splitlines())) < 300
+
+
+@pytest.mark.parametrize(
+    ("missed", "needless"), [(8, 1), (0, 2.5), ("number", 1.5), (3, "number"), ("number", "number"), (None, None)]
+)
+def test_costs_are_amounts_or_the_number_of_the_purchase(params, missed, needless):
+    params["evaluate"] |= {"cost_missed": missed, "cost_needless": needless}
+    found = settings.validate_settings(params, "test").evaluate
+    assert (found.cost_missed, found.cost_needless) == (missed, needless)
+
+
+def test_costs_of_which_neither_costs_anything_are_refused(params):
+    params["evaluate"] |= {"cost_missed": 0, "cost_needless": 0.0}
+    with pytest.raises(SettingsError) as refused:
+        settings.validate_settings(params, "test")
+    assert str(refused.value) == "test: evaluate: cost_missed or cost_needless must be above 0 (found 0 for both)"
 
 
 def test_all_faults_are_named_at_once(params):

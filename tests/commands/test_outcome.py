@@ -37,6 +37,15 @@ def test_describe_ends_with_both_verdicts_and_the_path_of_the_report(trained, ca
     assert capsys.readouterr().out.splitlines()[-3:] == [*expected, f"report: {trained / 'evaluation' / 'report.html'}"]
 
 
+def test_what_acting_is_worth_follows_the_verdict_of_its_question(folder):
+    sentence = "What acting on the next purchase is worth is not measured: because."
+    worth = {"cost_missed": "number", "cost_needless": 1, "sentence": sentence}
+    worth |= {"n_acted": None, "cost": None, "alternatives": []}
+    before = verdicts_of(folder)
+    change(folder, lambda content: content["questions"]["next"].update(worth=worth))
+    assert verdicts_of(folder) == [before[0], sentence, *before[1:]]
+
+
 def test_models_without_their_evaluation_are_described_without_verdicts(folder, capsys):
     shutil.rmtree(folder / "evaluation")
     assert verdicts_of(folder) == []

@@ -224,6 +224,7 @@ OUT_OF_RANGE = {
     **dict.fromkeys(("epochs", "batch_size", "hidden_size", "num_layers", "grad_accum_steps", "max_seq_cap"), "0"),
     **dict.fromkeys(("val_split", "test_split", "lr"), "11"),
     **dict.fromkeys(("n_folds", "seed", "early_stopping_patience", "equivalence_margin"), "-1"),
+    **dict.fromkeys(("cost_missed", "cost_needless"), "-1"),
     **{"seq_lengths": "0", "datetime_format": "%Q", "timezone": "Nowhere", "data_path": ""},
 }
 
@@ -247,6 +248,8 @@ def test_every_setting_with_a_flag_is_tried_or_has_choices():
         (["--n_folds", "5", "--test_split", "0"], ["n_folds", "test_split"]),
         (["--precision", "fp16"], ["precision", "use_gpu"]),
         (["--seq_lengths", "500"], ["seq_lengths", "max_seq_cap"]),
+        (["--cost_missed", "8"], ["cost_missed", "cost_needless"]),
+        (["--cost_missed", "0", "--cost_needless", "0"], ["cost_missed", "cost_needless"]),
         (["--datetime_format", "%d/%m/%Y %H:%M %z"], ["datetime_format", "timezone"]),
     ],
 )
@@ -391,6 +394,11 @@ def test_folders_of_somebody_else_are_not_replaced(small, tmp_path, run_here):
         (["--max_seq_cap", "1000", "--seq_lengths", "2,129"], []),
         (["--max_seq_cap", "1000", "--seq_lengths", "2,1000"], []),
         (["--max_seq_cap", "1000", "--seq_lengths", "2,1001"], []),
+        (["--cost_missed", "number", "--cost_needless", "1.5"], []),
+        (
+            ["--cost_missed", "8", "--cost_needless", "1", "--test_split", "0"],
+            ["--cost_missed and --cost_needless do nothing with --test_split 0"],
+        ),
         (["--max_seq_cap", "4", "--seq_lengths", "auto"], []),
         (
             ["--pin_memory", "--lr_schedule", "cosine"],

@@ -30,10 +30,10 @@ def purchases_of(returned=RETURNED, train_rate=RATE, margin=0.005):
     return test_set.TestSet(returned, (np.arange(1000) < round(1000 * train_rate)).astype(int), 0, margin)
 
 
-def answer(*models, **changes):
+def answer(*models, rows=None, **changes):
     """The answers to `next` by these models, of which `combination` is judged; `changes` as for `purchases_of`."""
     purchases = purchases_of(**changes)
     returned = purchases.returned
     importance = Importance(features={}, lags={}, n_rows=len(returned))
     datetimes = ["2024-01-01T00:00:00"] * len(returned)
-    return answers.answer_question("next", "combination", purchases, list(models), datetimes, importance)
+    return answers.answer_question("next", "combination", purchases, list(models), datetimes, importance, rows)

@@ -1,7 +1,8 @@
 import pytest
 
 from boomerang.measures.figures import ModelFigures
-from boomerang.report.leaderboard import COLUMNS, describe_blocks
+from boomerang.measures.intervals import Interval
+from boomerang.report.leaderboard import COLUMNS, amount_cell, describe_blocks
 
 FIGURES = {
     "name": "time",
@@ -62,3 +63,10 @@ def test_the_blocks_of_a_table_are_named_from_the_shortest_to_the_longest():
     few = ModelFigures.model_validate(FIGURES | {"log_loss": NO_BOUNDS, "skill": NO_BOUNDS, "roc_auc": None})
     assert describe_blocks([few]) == "blocks of neighbouring purchases"
     assert describe_blocks([figures, few]) == "blocks of 3 to 8 neighbouring purchases"
+
+
+def test_costs_are_shown_with_their_bounds_if_any():
+    assert amount_cell(Interval(value=1764.2, low=930.0, high=2598.0, block_length=2)) == (
+        "1,764 <small>(930 to 2,598)</small>"
+    )
+    assert amount_cell(Interval(value=-5.5, low=None, high=None, block_length=None)) == "-5.5"

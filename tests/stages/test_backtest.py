@@ -139,3 +139,12 @@ def test_readers_learn_first_that_stretches_stand_twice_and_once(trained, tmp_pa
         assert page.index("Look at the data first") < page.index("300 rows from ") < page.index(first)
     for page in (trained / "evaluation" / "report.html", trained / "MODEL_CARD.md"):
         assert "Look at the data first" not in page.read_text()
+
+
+def test_a_fold_is_asked_for_no_costs(trained, tmp_path, config):
+    def stages(config, execution, out):
+        assert (config.evaluate.cost_missed, config.evaluate.cost_needless) == (None, None)
+        raise SettingsError("seen")
+
+    with pytest.raises(SettingsError, match="seen"):
+        run(trained, tmp_path, config(n_folds=1, cost_missed="number", cost_needless=1.0), stages)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from boomerang.base.errors import ArtifactError
+from boomerang.base.errors import ArtifactError, SettingsError
 from boomerang.base.paths import CARD_FILE, EVALUATION_FILES
 from boomerang.base.stage_files import read_json
 from boomerang.combining.artifacts import read_metadata
@@ -25,8 +25,8 @@ def folder(trained, tmp_path):
     return tmp_path / "artifacts"
 
 
-def run(folder, margin=0.005):
-    evaluate(folder / "prepared", folder, folder / "new", margin)
+def run(folder, margin=0.005, missed=None, needless=None):
+    evaluate(folder / "prepared", folder, folder / "new", margin, missed, needless)
     return read_json(folder / "new" / "evaluation" / "evaluation.json", Evaluation)
 
 
@@ -153,6 +153,47 @@ def test_without_test_purchases_the_report_says_that_nothing_is_measured(folder)
         assert "No purchases were kept for testing" in (folder / "new" / name).read_text()
     assert pd.read_csv(folder / "new" / "evaluation" / "roc_next.csv").empty
     assert pd.read_csv(folder / "new" / "evaluation" / "leaderboard.csv").empty
+
+
+def test_costs_add_what_acting_is_worth_and_change_nothing_else(folder, trained):
+    before = read_json(trained / "evaluation" / "evaluation.json", Evaluation)
+    after = run(folder, missed=8.0, needless=1.0)
+    for question, answers in after.questions.items():
+        assert before.questions[question].worth is None
+        assert answers.worth.n_acted is not None
+        assert answers.model_copy(update={"worth": None}) == before.questions[question]
+        for name in ("evaluation/report.html", "MODEL_CARD.md"):
+            assert answers.worth.sentence in (folder / "new" / name).read_text()
+            assert answers.worth.sentence not in (trained / name).read_text()
+    report = (folder / "new" / "evaluation" / "report.html").read_text()
+    assert [
+        report.count(f'name="{name}" type="number" min="0" step="any" value="{cost}"')
+        for name, cost in (("missed", 8), ("needless", 1), ("missed", 5))
+    ] == [2, 2, 0]
+    assert report.count("perfect knowledge</th><td>0</td>") == 2
+
+
+def test_the_number_of_a_purchase_is_a_cost_where_it_is_known(folder):
+    found = run(folder, missed="number", needless=1.0).questions
+    assert found["next"].worth.cost is None
+    test = pd.read_parquet(folder / "prepared" / "purchases.parquet").query("part == 'test'")
+    costs = {one.name: one.cost.value for one in found["made"].worth.alternatives}
+    assert costs["act_on_none"] == pytest.approx(1000 * (test["number"] * test["returned"]).mean(), abs=1e-4)
+    assert costs["act_on_all"] == pytest.approx(1000 * (1 - test["returned"].mean()), abs=1e-4)
+    report = (folder / "new" / "evaluation" / "report.html").read_text()
+    assert report.count("perfect knowledge</th><td>0</td>") == 1
+    # The panel asks for amounts: it begins as without costs.
+    assert report.count('name="missed" type="number" min="0" step="any" value="5"') == 2
+
+
+def test_a_number_that_is_too_large_for_a_cost_is_refused(folder):
+    path = folder / "prepared" / "purchases.parquet"
+    table = pd.read_parquet(path)
+    table.loc[len(table) - 1, "number"] = -1e300
+    table.to_parquet(path, index=False)
+    with pytest.raises(SettingsError, match=r"number must be at most 1e\+12 in every test purchase .*found 1e\+300\)"):
+        run(folder, missed="number", needless=1.0)
+    assert run(folder, missed=8.0, needless=1.0).questions["made"].worth
 
 
 def test_report_card_and_table_tell_what_is_caught_by_acting_on_few(trained, prepared):
