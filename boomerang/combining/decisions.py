@@ -99,3 +99,29 @@ def _check(missed: Cost, needless: Cost) -> None:
         raise SettingsError(f"{name} must be 0 or a finite number above (found {cost})")
     if (missed, needless) == (0, 0):
         raise SettingsError("cost_missed or cost_needless must be above 0 (found 0 for both)")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How one purchase is decided.
+
+    Attributes
+    ----------
+    threshold : float
+        The probability of a return from which to act.
+    missed, needless : float, optional
+        What either mistake about this purchase costs, where costs set the threshold.
+    is_own : bool
+        Whether these costs are its own, as a column says, and another purchase may have others.
+    """
+
+    threshold: float
+    missed: float | None = None
+    needless: float | None = None
+    is_own: bool = False
+
+    def expect(self, probability: float) -> tuple[float, float] | None:
+        """What acting costs on average, and what letting be does; None where no costs are given."""
+        if self.missed is None or self.needless is None:
+            return None
+        return (1 - probability) * self.needless, probability * self.missed

@@ -13,9 +13,16 @@ from boomerang.base.errors import DataError, SettingsError, about, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.links import is_cached
 from boomerang.base.paths import ARTIFACTS
-from boomerang.base.wording import calling_settings, tell
-from boomerang.combining.decisions import describe_threshold, show_threshold
-from boomerang.commands.predict_flags import NAMES, build_parser, choose_names, choose_threshold, parse_weights
+from boomerang.base.wording import calling_settings, counted, tell
+from boomerang.combining.decisions import Costs, Decision, describe_threshold, show_threshold
+from boomerang.commands.predict_flags import (
+    NAMES,
+    build_parser,
+    choose_names,
+    choose_rule,
+    names_that_decide,
+    parse_weights,
+)
 
 if TYPE_CHECKING:
     from boomerang.combining.metadata import Metadata
@@ -27,7 +34,8 @@ if TYPE_CHECKING:
 def predict(flags: argparse.Namespace) -> None:
     """Print, or write, what the flags ask for."""
     names = choose_names(flags)
-    threshold = choose_threshold(flags)
+    rule = choose_rule(flags, names)
+    threshold = rule.threshold if isinstance(rule, Costs) else rule
     if threshold is not None and (meaning := describe_threshold(threshold)) and (flags.json or flags.csv is not None):
         tell(f"note: the threshold {show_threshold(threshold)} {meaning}")
     # Imported here because torch takes a second to import.
@@ -47,7 +55,7 @@ def predict(flags: argparse.Namespace) -> None:
     if flags.use_gpu and device.type == "cpu":
         tell("--use_gpu: no CUDA device found, predicting on the CPU")
     if flags.csv is not None:
-        score_csv(flags, Predictor(metadata, artifacts_dir, names, device), names, threshold)
+        score_csv(flags, Predictor(metadata, artifacts_dir, names, device), names, rule)
         return
     table, n_history = read_history(flags, metadata)
     tell_doubts(metadata, artifacts_dir, names)
@@ -55,12 +63,30 @@ def predict(flags: argparse.Namespace) -> None:
     weights = None if flags.weights is None else parse_weights(flags.weights)
     with nullcontext() if flags.history_csv is None else about(flags.history_csv):
         found = {name: asdict(predictor.predict(table, name, weights)) for name in names}
+    decision = decide(rule, table)
     if flags.json:
-        objects = [to_object(name, prediction, flags.next, threshold) for name, prediction in found.items()]
+        objects = [to_object(name, prediction, flags.next, decision) for name, prediction in found.items()]
         print(json.dumps(objects[0] if len(objects) == 1 else {"predictions": objects}))
     else:
         for name, prediction in found.items():
-            print(format_prediction(prediction, name, flags.next, n_history, threshold))
+            print(format_prediction(prediction, name, flags.next, n_history, decision))
+
+
+def decide(rule: float | Costs | None, table: "Table") -> Decision | None:
+    """How the purchase in question is decided; `table` is the one that `read_history` returns."""
+    if not isinstance(rule, Costs):
+        return None if rule is None else Decision(rule)
+    import numpy as np
+
+    from boomerang.combining.row_costs import RowCosts
+
+    columns = {name: np.asarray(table[name])[-1:] for name in rule.columns}
+    for name, (value,) in columns.items():
+        if value < 0:
+            tell(f"note: the {name} of the purchase, {value:g}, counts as a cost without its sign")
+    costs = RowCosts.of(rule, columns, 1)
+    threshold, missed, needless = (float(of_one[0]) for of_one in (costs.thresholds, costs.missed, costs.needless))
+    return Decision(threshold, missed, needless, is_own=bool(rule.columns))
 
 
 def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Table", int]:
@@ -143,7 +169,7 @@ def tell_doubts(metadata: "Metadata", artifacts_dir: Path, names: list[str]) -> 
         tell(f"note: {doubt}")
 
 
-def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str], threshold: float | None) -> None:
+def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str], rule: float | Costs | None) -> None:
     """Score each purchase of the file of `--csv`, write as it goes, show how far it is on a terminal."""
     from rich.console import Console
     from rich.progress import track
@@ -165,14 +191,29 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
         tell(f"{flags.csv}: {note}")
     tell_model(flags, predictor.metadata, flags.csv, purchases)
     tell_doubts(predictor.metadata, flags.artifacts_dir or ARTIFACTS, names)
+    deciding = names_that_decide(rule, names)
+    if isinstance(rule, Costs) and rule.columns:
+        tell_own_costs(flags.csv, rule, purchases, deciding, names)
     encode = to_json if flags.json else to_csv
-    tables = score_rows(predictor, purchases, names, threshold)
+    tables = score_rows(predictor, purchases, names, rule, deciding=deciding)
     console = Console(stderr=True)
     n_chunks = -(-len(purchases.table) // CHUNK)
     bar = track(tables, "scoring", n_chunks, console=console, disable=not console.is_terminal, transient=True)
     with about(flags.csv), nullcontext(sys.stdout.buffer.write) if output is None else writing(output) as write:
         for number, scored in enumerate(bar):
             write(encode(scored, number == 0))
+
+
+def tell_own_costs(path: Path, rule: Costs, purchases: "Purchases", deciding: list[str], names: list[str]) -> None:
+    """Say on stderr what it means that a mistake about each purchase has a cost of its own."""
+    rest = [name for name in names if name not in deciding]
+    alone = (
+        f"; {', '.join(deciding)} alone decides: {', '.join(rest)} tell of a purchase before it is made" if rest else ""
+    )
+    tell(f"note: {rule.words}, so each purchase has its own threshold{alone}")
+    for name in rule.columns:
+        if n_negative := int((purchases.table[name] < 0).sum()):
+            tell(f"note: {path}: {counted(n_negative, name)} below 0 count as costs without their sign")
 
 
 def main(arguments: list[str], prog: str = "predict.py") -> None:

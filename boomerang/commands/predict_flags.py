@@ -4,12 +4,15 @@ import argparse
 from pathlib import Path
 
 from boomerang import __version__
+from boomerang.base.costs import parse_cost
 from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_answering
 from boomerang.base.errors import SettingsError
-from boomerang.combining.decisions import cost_threshold
+from boomerang.combining.decisions import Costs
 
 # Flags that say what to predict, and by default are not given.
 PREDICTING = ("next_datetime", "next_number", "ensemble", "threshold", "cost_missed", "cost_needless", "weights")
+
+COST_FLAGS = ("cost_missed", "cost_needless")
 
 # What a person calls these here: flags, or what only the training can change.
 NAMES = {name: f"--{name}" for name in PREDICTING} | {
@@ -55,8 +58,15 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
         "report judges, with a purchase just made context, for --history simple, for --csv all)",
     )
     parser.add_argument("--threshold", type=float, metavar="P", help="also decide: act from this probability of yes on")
-    parser.add_argument("--cost_missed", type=float, metavar="COST", help="of a return that was not acted on, and")
-    parser.add_argument("--cost_needless", type=float, metavar="COST", help="of acting for nothing: sets the threshold")
+    parser.add_argument(
+        "--cost_missed",
+        type=parse_cost,
+        metavar="COST",
+        help="of a return that was not acted on: an amount, or number, which is that of each purchase; and",
+    )
+    parser.add_argument(
+        "--cost_needless", type=parse_cost, metavar="COST", help="of acting for nothing, likewise: sets the threshold"
+    )
     parser.add_argument(
         "--next",
         choices=("yes", "no"),
@@ -133,15 +143,16 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
     return names
 
 
-def choose_threshold(flags: argparse.Namespace) -> float | None:
-    """The probability from which to act; None where no decision is asked for.
+def choose_rule(flags: argparse.Namespace, names: list[str]) -> float | Costs | None:
+    """By what to decide, a threshold or costs; None where no decision is asked for.
 
     Raises
     ------
     SettingsError
-        If it is given twice or by halves, or no probability.
+        If it is given twice or by halves, is no probability or no cost, or if a cost is the purchase's own and none of
+        `names` predicts a purchase of which it is known.
     """
-    costs = [flags.cost_missed, flags.cost_needless]
+    costs = [getattr(flags, name) for name in COST_FLAGS]
     threshold: float | None = flags.threshold
     if costs == [None, None]:
         if threshold is not None and not 0 <= threshold <= 1:
@@ -150,4 +161,22 @@ def choose_threshold(flags: argparse.Namespace) -> float | None:
         return None if threshold is None else abs(threshold)
     if None in costs or flags.threshold is not None:
         raise SettingsError("--cost_missed and --cost_needless must be given together, and without --threshold")
-    return cost_threshold(*costs)
+    rule = Costs(*costs)
+    if rule.columns and not names_that_decide(rule, names):
+        given = " and ".join(name for name in COST_FLAGS if isinstance(getattr(flags, name), str))
+        raise SettingsError(
+            f"{given} can be {rule.columns[0]} only where that of the purchase is known when it is predicted: with "
+            f"--next_datetime and --next_number, or with --csv and --ensemble context or all (found "
+            f"{', '.join(names)}, which tells of a purchase before it is made)"
+        )
+    return rule
+
+
+def names_that_decide(rule: float | Costs | None, names: list[str]) -> list[str]:
+    """Those of `names` whose predictions are decided on by the rule.
+
+    What tells of a purchase before it is made is not, where costs are the purchase's own.
+    """
+    if isinstance(rule, Costs) and rule.columns:
+        return [name for name in names if name in ensembles_answering("made")]
+    return [] if rule is None else names

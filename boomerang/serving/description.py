@@ -7,7 +7,7 @@ from typing import Any
 from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, QUESTIONS
 from boomerang.base.paths import METADATA_FILE
 from boomerang.base.wording import counted
-from boomerang.combining.decisions import describe_threshold, show_threshold
+from boomerang.combining.decisions import Decision, describe_threshold, show_amount, show_threshold
 from boomerang.combining.metadata import Metadata
 
 BAR_WIDTH = 30
@@ -44,13 +44,19 @@ def describe(metadata: Metadata, artifacts_dir: Path) -> str:
     return "\n".join([*lines, f"metadata: {artifacts_dir / METADATA_FILE}"])
 
 
-def to_object(name: str, prediction: dict[str, Any], label: str, threshold: float | None) -> dict[str, Any]:
+def to_object(name: str, prediction: dict[str, Any], label: str, decision: Decision | None) -> dict[str, Any]:
     """A prediction for JSON; parameters as in `format_prediction`.
 
-    `act` tells whether the probability of a return is at or above the threshold.
+    `act` tells whether the probability of a return is at or above the threshold; where costs are given, `cost_act` and
+    `cost_let_be` what acting and letting be cost on average.
     """
-    decision = {} if threshold is None else {"threshold": threshold, "act": prediction["probability"] >= threshold}
-    return {"ensemble": name, "next": label, **_about(prediction, label), **decision}
+    found = {"ensemble": name, "next": label, **_about(prediction, label)}
+    if decision is not None:
+        probability = prediction["probability"]
+        found |= {"threshold": decision.threshold, "act": probability >= decision.threshold}
+        if expected := decision.expect(probability):
+            found |= {"cost_act": expected[0], "cost_let_be": expected[1]}
+    return found
 
 
 def _about(prediction: dict[str, Any], label: str) -> dict[str, Any]:
@@ -61,7 +67,7 @@ def _about(prediction: dict[str, Any], label: str) -> dict[str, Any]:
 
 
 def format_prediction(
-    prediction: dict[str, Any], name: str, label: str, n_history: int, threshold: float | None
+    prediction: dict[str, Any], name: str, label: str, n_history: int, decision: Decision | None
 ) -> str:
     """The prediction for people.
 
@@ -75,14 +81,17 @@ def format_prediction(
         Whose probability to show.
     n_history : int
         Purchases in the history.
-    threshold : float, optional
-        Probability of a return from which to act.
+    decision : Decision, optional
+        From which probability of a return to act, and what mistakes cost.
     """
     shown = _about(prediction, label)
     what = name if name == COMBINATION else f"{name} ensemble"
     lines = [f"returned={label}: {shown['probability']:.4f}   ({what}, {counted(n_history, 'past purchase')})"]
-    if threshold is not None:
-        lines.append(f"  {_describe_decision(name, what, prediction['probability'], threshold)}")
+    if decision is not None:
+        lines.append(f"  {_describe_decision(name, what, prediction['probability'], decision.threshold)}")
+        if decision.is_own and (expected := decision.expect(prediction["probability"])):
+            act, let_be = map(show_amount, expected)
+            lines.append(f"  for this purchase, acting costs {act} on average, letting be {let_be}")
     for member in shown["members"]:
         bar = "#" * round(BAR_WIDTH * member["probability"])
         of = f"{member['ensemble']:<8}" if name == COMBINATION else ""

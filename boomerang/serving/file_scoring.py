@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from boomerang.combining.decisions import Costs
 from boomerang.combining.inference import TrainedEnsembles
+from boomerang.combining.row_costs import RowCosts
 from boomerang.reading.numbers import MAX_EXACT, NUMBER
 from boomerang.reading.purchases import Purchases
 from boomerang.serving.provenance import tell_parts
@@ -23,7 +25,12 @@ CONTROLS = ("\t", "\r", "\n")
 
 
 def score_rows(
-    ensembles: TrainedEnsembles, purchases: Purchases, names: list[str], threshold: float | None, chunk: int = CHUNK
+    ensembles: TrainedEnsembles,
+    purchases: Purchases,
+    names: list[str],
+    rule: float | Costs | None,
+    chunk: int = CHUNK,
+    deciding: Collection[str] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Tables of scored purchases, in time order, until all are done.
 
@@ -35,17 +42,21 @@ def score_rows(
         What to score; each row's past is the rows before it.
     names : list of str
         What predicts, a column each.
-    threshold : float, optional
-        Also decide: for each name a column `act_<name>` with `yes` where the probability is at or above it, else `no`.
+    rule : float or Costs, optional
+        Also decide, by this threshold or by what mistakes cost: for each name a column `act_<name>` with `yes` where
+        the probability is at or above the threshold of the row, else `no`. With costs also `cost_act_<name>` and
+        `cost_let_be_<name>`, what acting on the purchase and letting it be cost on average.
     chunk : int
         Rows of a table.
+    deciding : collection of str, optional
+        Those of `names` by which to decide; all by default.
 
     Yields
     ------
     DataFrame
-        `row` (in the file), `datetime`, `returned`, `number`, `part` (as `tell_parts` has it), then the probabilities
-        and decisions, which are empty where the past is shorter than any member needs, then the other columns of the
-        file, each as `input_<column>` where its name is taken.
+        `row` (in the file), `datetime`, `returned`, `number`, `part` (as `tell_parts` has it), `threshold` where
+        each row has its own, then the probabilities, decisions and costs, which are empty where the past is shorter
+        than any member needs, then the other columns of the file, each as `input_<column>` where its name is taken.
     """
     table = ensembles.metadata.scaling.extend(purchases.table)
     labels = np.array(["no", "yes"])
@@ -64,15 +75,27 @@ def score_rows(
             }
         )
         probabilities = ensembles.score_scaled(table, first, end)
+        costs = RowCosts.of(rule, rows, len(rows)) if isinstance(rule, Costs) else None
+        if costs is not None and costs.costs.columns:
+            scored["threshold"] = _round(costs.thresholds)
         for name in names:
-            scored[name] = probabilities[name].round(DIGITS).to_numpy()
-            if threshold is not None:
-                acts = labels[(probabilities[name] >= threshold).to_numpy().astype(int)].astype(object)
-                acts[probabilities[name].isna().to_numpy()] = None
+            of_name = probabilities[name].to_numpy()
+            scored[name] = of_name.round(DIGITS)
+            if rule is not None and (deciding is None or name in deciding):
+                acts = labels[(of_name >= (rule if costs is None else costs.thresholds)).astype(int)].astype(object)
+                acts[np.isnan(of_name)] = None
                 scored[f"act_{name}"] = acts
+            if costs is not None and (deciding is None or name in deciding):
+                act, let_be = costs.expect(of_name)
+                scored[f"cost_act_{name}"], scored[f"cost_let_be_{name}"] = _round(act), _round(let_be)
         others = purchases.others.iloc[first:end].reset_index(drop=True)
         others.columns = pd.Index(_rename(list(others.columns), list(scored.columns)))
         yield pd.concat([scored, others], axis=1)
+
+
+def _round(values: np.ndarray) -> list[float]:
+    """The values to `DIGITS` digits; numpy would make the largest of them infinite on the way."""
+    return [round(value, DIGITS) for value in values.tolist()]
 
 
 def _shorten(number: float) -> int | float:

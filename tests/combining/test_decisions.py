@@ -1,7 +1,7 @@
 import pytest
 
 from boomerang.base.errors import SettingsError
-from boomerang.combining.decisions import Costs, cost_threshold, show_amount
+from boomerang.combining.decisions import Costs, Decision, cost_threshold, show_amount
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,8 @@ def test_costs_say_whether_each_purchase_has_its_own(costs, columns, threshold, 
 )
 def test_amounts_are_shown_to_three_digits_or_to_the_whole(amount, shown):
     assert show_amount(amount) == shown
+
+
+def test_a_decision_expects_costs_where_there_are_any():
+    assert Decision(0.2, missed=4.0, needless=1.0).expect(0.25) == (0.75, 1.0)
+    assert Decision(0.2).expect(0.25) is None

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -155,6 +156,33 @@ def test_describe_lists_members_without_predicting(trained, capsys):
             2,
             "cost_needless must be 0 or a finite number above (found -1.0)",
         ),
+        (
+            ["--history", "yes,no", "--cost_missed", "many", "--cost_needless", "1"],
+            2,
+            "--cost_missed must be an amount or the word number (found 'many')",
+        ),
+        (
+            ["--history", "yes,no", "--cost_missed", "0", "--cost_needless", "0"],
+            2,
+            "--cost_missed or --cost_needless must be above 0 (found 0 for both)",
+        ),
+        (["--history", "yes,no", "--cost_missed", "number"], 2, "must be given together, and without --threshold"),
+        (
+            ["--history", "yes,no", "--cost_missed", "number", "--cost_needless", "1"],
+            2,
+            "--cost_missed can be number only where that of the purchase is known when it is predicted: with "
+            "--next_datetime and --next_number, or with --csv and --ensemble context or all (found simple, which",
+        ),
+        (
+            ["--history_csv", "none.csv", "--cost_missed", "number", "--cost_needless", "number"],
+            2,
+            "--cost_missed and --cost_needless can be number only where that of the purchase is known",
+        ),
+        (
+            ["--csv", "none.csv", "--ensemble", "time", "--cost_missed", "1", "--cost_needless", "number"],
+            2,
+            "--cost_needless can be number only where that of the purchase is known",
+        ),
         ([], 2, "one of the arguments --history --history_csv --csv --describe is required"),
         (["--history", "yes,no", "--artifacts_dir", "nowhere"], 4, "nowhere/models_meta.json does not exist"),
     ],
@@ -208,6 +236,60 @@ def test_a_decision_names_the_model_that_it_is_by(trained, capsys, tmp_path):
     out = run(capsys, *common, *costs, "--ensemble", "all").out
     for name in ("time", "simple"):
         assert f"{decided}({name} ensemble; the report measures costs by combination)" in out
+
+
+def test_a_purchase_just_made_is_decided_by_its_own_number(trained, capsys, tmp_path):
+    common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained]
+    costs = ["--cost_missed", "number", "--cost_needless", "1"]
+    probability = json.loads(run(capsys, *common, *MADE, "--json").out)["probability"]
+    found = run(capsys, *common, *MADE, *costs, "--json")
+    decided = json.loads(found.out)
+    assert found.err == ""
+    assert decided["threshold"] == 1 / 6
+    assert decided["act"] == (probability >= 1 / 6)
+    assert (decided["cost_act"], decided["cost_let_be"]) == (pytest.approx(1 - probability), 5 * probability)
+    lines = run(capsys, *common, *MADE, *costs).out.splitlines()
+    assert "the threshold 0.166667 (context ensemble)" in lines[1]
+    assert re.fullmatch(r"  for this purchase, acting costs 0\.\d+ on average, letting be [01]\.\d+", lines[2])
+    negative = run(capsys, *common, *MADE[:2], "--next_number", "-5", *costs, "--json")
+    assert negative.err == "note: the number of the purchase, -5, counts as a cost without its sign\n"
+    assert json.loads(negative.out)["threshold"] == 1 / 6
+
+
+def test_fixed_costs_tell_json_what_either_way_costs_and_a_threshold_does_not(trained, capsys):
+    common = ["--history", "yes,no,no,yes", "--artifacts_dir", trained, "--json"]
+    found = json.loads(run(capsys, *common, "--cost_missed", "4", "--cost_needless", "1").out)
+    assert found["threshold"] == 0.2
+    assert (found["cost_act"], found["cost_let_be"]) == (1 - found["probability"], 4 * found["probability"])
+    # Which probability is shown changes no decision.
+    other = json.loads(run(capsys, *common, "--next", "no", "--cost_missed", "4", "--cost_needless", "1").out)
+    assert [other[name] for name in ("act", "cost_act", "cost_let_be")] == [
+        found[name] for name in ("act", "cost_act", "cost_let_be")
+    ]
+    assert "cost_act" not in json.loads(run(capsys, *common, "--threshold", "0.2").out)
+
+
+def test_a_file_is_decided_row_by_row_by_what_knows_the_number(trained, capsys, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 20)
+    path.write_text(path.read_text().replace(",7\n", ",-7\n"))
+    n_negative = path.read_text().count(",-7\n")
+    costs = ["--cost_missed", "number", "--cost_needless", "1"]
+    found = run(capsys, "--csv", path, "--artifacts_dir", trained, *costs)
+    header = found.out.splitlines()[0].split(",")
+    assert [name for name in header if name.startswith(("act_", "cost_", "threshold"))] == [
+        *("threshold", "act_context", "cost_act_context", "cost_let_be_context"),
+    ]
+    note = (
+        "note: a missed return costs the purchase's number and a needless intervention 1, so each purchase has its own"
+    )
+    sign = f"note: {path}: {n_negative} numbers below 0 count as costs without their sign"
+    assert n_negative > 1
+    assert found.err.splitlines()[:2] == [
+        f"{note} threshold; context alone decides: time, simple, combination tell of a purchase before it is made",
+        sign,
+    ]
+    alone = run(capsys, "--csv", path, "--artifacts_dir", trained, "--ensemble", "context", *costs)
+    assert alone.err.splitlines()[:2] == [f"{note} threshold", sign]
 
 
 def test_what_predicts_by_default_is_what_the_verdicts_are_about(trained, capsys, tmp_path):

@@ -1,17 +1,20 @@
 import io
 import json
+import math
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from boomerang.combining.decisions import Costs
 from boomerang.reading.purchases import read_purchases
 from boomerang.serving.file_scoring import score_rows, to_csv, to_json
 from tests.support import write_purchases
 
 
-def scored(predictor, path, chunk=50, threshold=None, names=("simple", "context")):
+def scored(predictor, path, chunk=50, rule=None, names=("simple", "context"), deciding=None):
     purchases = read_purchases(path, keep_others=True)
-    return list(score_rows(predictor, purchases, list(names), threshold, chunk))
+    return list(score_rows(predictor, purchases, list(names), rule, chunk, deciding))
 
 
 def test_the_figures_do_not_depend_on_the_pieces(predictor, tmp_path):
@@ -58,6 +61,39 @@ def test_decisions_follow_the_threshold_and_are_left_out_without_a_score(predict
     clear = (plain["simple"] - threshold).abs() > 1e-8
     assert (table["act_simple"][clear] == expected[clear]).all()
     assert list(table)[4:] == ["part", "simple", "act_simple", "context", "act_context"]
+
+
+def test_fixed_costs_decide_by_their_threshold_and_tell_what_either_way_costs(predictor, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 60)
+    (table,) = scored(predictor, path, 100, Costs(4, 1), names=("simple",))
+    (by_threshold,) = scored(predictor, path, 100, 0.2, names=("simple",))
+    assert list(table)[5:] == ["simple", "act_simple", "cost_act_simple", "cost_let_be_simple"]
+    pd.testing.assert_frame_equal(table[list(by_threshold)], by_threshold)
+    assert table.iloc[:2, 6:].isna().all(axis=None)
+    np.testing.assert_allclose(table["cost_act_simple"], 1 - table["simple"], atol=2e-9)
+    np.testing.assert_allclose(table["cost_let_be_simple"], 4 * table["simple"], atol=5e-9)
+
+
+def test_each_row_is_decided_by_its_own_number(predictor, tmp_path):
+    path = write_purchases(tmp_path / "a.csv", 120)
+    path.write_text(path.read_text().replace(",7\n", ",-7\n").replace(",8\n", ",0\n").replace(",9\n", ",1e300\n"))
+    for chunk in (7, 1000):
+        table = pd.concat(scored(predictor, path, chunk, Costs("number", 1), deciding=["context"]), ignore_index=True)
+        new = ["threshold", "simple", "context", "act_context", "cost_act_context", "cost_let_be_context"]
+        assert list(table)[5:] == new
+        acts = []
+        for row in table.itertuples():
+            size = abs(row.number)
+            assert row.threshold == round(1 / (size + 1), 9)
+            if math.isnan(row.context):
+                assert pd.isna([row.act_context, row.cost_act_context, row.cost_let_be_context]).all()
+            else:
+                assert row.cost_act_context == pytest.approx(1 - row.context, abs=2e-9)
+                assert row.cost_let_be_context == pytest.approx(size * row.context, rel=1e-6)
+                assert row.act_context == ("yes" if row.cost_let_be_context >= row.cost_act_context else "no")
+                acts.append(row.act_context)
+        assert set(acts) == {"yes", "no"}
+    assert json.loads(to_json(table, True).splitlines()[-1])["threshold"] == table["threshold"].iloc[-1]
 
 
 def test_text_that_a_spreadsheet_would_run_is_defused(predictor, tmp_path):
