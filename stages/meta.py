@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.ensembles import ENSEMBLES, ENSEMBLES_BY_GROUP, EnsembleSpec
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.files import sha256, write_json
 from boomerang.base.outputs import replacing
@@ -25,6 +25,7 @@ from boomerang.combining.metadata import LengthsFile, MemberFigures, TrainingFil
 from boomerang.features.prepared import SummaryFile, read_prepared
 from boomerang.features.scaler import Scaler
 from boomerang.measures.baselines import predict_by_counting
+from boomerang.measures.known_past_baselines import rate_of_validation
 from boomerang.measures.validation import measure_validation
 
 INPUTS = [ARTIFACTS / name for name in ("prepared", "sequences/lengths.json", *ENSEMBLES)]
@@ -52,21 +53,27 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     scaling = read_json(prepared_dir / "scaler.json", Scaler)
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     lengths = read_json(sequences_dir / "lengths.json", LengthsFile)
-    val = np.flatnonzero(table["part"] == "val")
-    first, end = int(val[0]), int(val[-1]) + 1
-    trained = {name: _read_ensemble(ensembles_dir / name, name, lengths.seq_lengths, end - first) for name in ENSEMBLES}
-    returned = table["returned"].to_numpy()
-    combinations = Combinations.fit(trained, returned[first:end], returned[:first].mean())
-    ours, counted = combinations.predict_validation(trained), predict_by_counting(returned, first, end)
-    validation = measure_validation(returned[first:end], ours, counted)
+    returned, parts = table["returned"].to_numpy(), table["part"].to_numpy()
+    targets = returned[parts == "val"]
+    specs = ENSEMBLES if summary.past is None else ENSEMBLES_BY_GROUP
+    trained = {
+        name: _read_ensemble(ensembles_dir / name, name, spec, lengths.seq_lengths, len(targets))
+        for name, spec in specs.items()
+    }
+    combinations = Combinations.fit(trained, targets, returned[parts == "train"].mean())
+    if summary.past is None:
+        first = int((parts == "train").sum())
+        counted = predict_by_counting(returned, first, first + len(targets))
+    else:
+        counted = rate_of_validation(table)
+    validation = measure_validation(targets, combinations.predict_validation(trained), counted)
     metadata = assemble_metadata(trained, combinations, lengths, scaling, summary, validation).model_dump()
     write_json(out_dir / "metrics.json", {"validation": metadata["validation"]})
     write_json(out_dir / METADATA_FILE, metadata)
 
 
-def _read_ensemble(folder: Path, name: str, seq_lengths: list[int], n_val: int) -> TrainedEnsemble:
+def _read_ensemble(folder: Path, name: str, spec: EnsembleSpec, seq_lengths: list[int], n_val: int) -> TrainedEnsemble:
     """What the stage `train` left of an ensemble; members are loaded to see that they are what the files say."""
-    spec = ENSEMBLES[name]
     training = read_json(folder / "training.json", TrainingFile)
     figures = read_json(folder / "metrics.json", dict[str, MemberFigures])
     names = [f"seq{length}" for length in seq_lengths]

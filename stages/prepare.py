@@ -9,7 +9,7 @@ if __name__ == "__main__":
     at_start()
 
 import io
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS
 from boomerang.base.sources import unchanged
 from boomerang.base.wording import tell
+from boomerang.features.known_past import NOBODY
 from boomerang.features.prepared import PartFigures, printable_name
-from boomerang.features.preparing import prepare_table
+from boomerang.features.preparing import prepare_table, set_aside
 from boomerang.reading.purchases import Purchases, read_purchases
 
 # No artifact: the file that the settings name is watched beside these.
@@ -37,26 +38,42 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     Parameters
     ----------
     data_path : Path
-        CSV with `datetime`, `returned`, `number`.
+        CSV with `datetime`, `returned`, `number` and the group column, where there is one.
     out_dir : Path
         Gets `purchases.parquet`, `scaler.json` and `summary.json`.
     config : PrepareSettings
-        Split and number transform.
+        How it is read, split and scaled, and what the past of a purchase is.
 
     Raises
     ------
     DataError
-        If the file is refused, is too short, or its training rows all have the same label.
+        If the file is refused, is too short, its training rows all have the same label, or none is certain.
     """
-    purchases = read_purchases(data_path, config.datetime_format, config.timezone, config.on_bad_rows)
+    purchases = read_purchases(
+        data_path,
+        config.datetime_format,
+        config.timezone,
+        config.on_bad_rows,
+        group_column=config.group_column,
+        open_returned=config.open_returned,
+    )
     for line in purchases.notes:
         tell(f"{data_path}: {line}")
     with about(data_path):
-        write_prepared(purchases, printable_name(data_path), out_dir, config)
+        table, left_out = set_aside(purchases.table, config.past)
+        write_prepared(replace(purchases, table=table), printable_name(data_path), out_dir, config, left_out)
 
 
-def write_prepared(purchases: Purchases, file: str, out_dir: Path, config: settings.PrepareSettings) -> None:
-    """Write what `prepare` writes of purchases that were read from a file of the name `file`.
+def write_prepared(
+    purchases: Purchases,
+    file: str,
+    out_dir: Path,
+    config: settings.PrepareSettings,
+    left_out: dict[str, int] | None = None,
+) -> None:
+    """Write what `prepare` writes of purchases, of certain labels, that were read from a file of the name `file`.
+
+    `left_out` counts those that `set_aside` has taken out.
 
     Raises
     ------
@@ -66,11 +83,20 @@ def write_prepared(purchases: Purchases, file: str, out_dir: Path, config: setti
     reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
     # Kept where there is one: files without offsets leave the summary that they always left.
     reading |= {"offset": purchases.offset} if purchases.offset else {}
-    table, scaler = prepare_table(purchases.table, config.val_split, config.test_split, config.number_transform)
+    prepared = prepare_table(purchases.table, config.val_split, config.test_split, config.number_transform, config.past)
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
+    prepared.table.to_parquet(buffer, index=False)
     write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
-    write_json(out_dir / "scaler.json", scaler.as_dict())
+    write_json(out_dir / "scaler.json", prepared.scaler.as_dict())
+    # What only a history with open labels, groups or a delay has.
+    counts: dict[str, Any] = {}
+    if config.open_returned or config.past:
+        counts["set_aside"] = left_out or {}
+    if prepared.rules:
+        counts |= {"past": prepared.rules.model_dump(), "embargo": _count_embargo(prepared.table)}
+    if config.group_column:
+        groups = prepared.table["group"]
+        counts["groups"] = {"n_groups": int(groups[groups >= 0].nunique()), "nobody": int((groups == NOBODY).sum())}
     write_json(
         out_dir / "summary.json",
         {
@@ -81,9 +107,17 @@ def write_prepared(purchases: Purchases, file: str, out_dir: Path, config: setti
             "warnings": purchases.repeats.warnings,
             "reading": reading,
             "split": {"val_split": config.val_split, "test_split": config.test_split},
-            "parts": _describe_parts(table),
+            "parts": _describe_parts(prepared.table),
+            **counts,
         },
     )
+
+
+def _count_embargo(table: pd.DataFrame) -> dict[str, int]:
+    """Purchases before the first of `val` and of `test` whose label was not certain by then."""
+    is_held, is_val = (table["part"] == "embargo").to_numpy(), (table["part"] == "val").to_numpy()
+    n_first = int(is_held[: is_val.argmax()].sum())
+    return {"train": n_first, "val": int(is_held.sum()) - n_first}
 
 
 def _describe_parts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

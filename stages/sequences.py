@@ -10,23 +10,34 @@ if __name__ == "__main__":
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES, PARTS, most_past
+from boomerang.base.ensembles import ENSEMBLES, ENSEMBLES_BY_GROUP, PARTS, most_past
 from boomerang.base.errors import DataError, about, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, windows_file
+from boomerang.base.settings import PastSettings
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
 from boomerang.base.wording import tell
-from boomerang.features.inputs import stack_features
+from boomerang.features.inputs import stack_features, stack_inputs
+from boomerang.features.known_past import PastRules, find_known_past
 from boomerang.features.prepared import Split, SummaryFile, read_history, read_prepared
 from boomerang.features.preparing import check_folds, prepare_table
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import fewest_rows
-from boomerang.model.windows import cut_windows, length_ladder, usable_lengths
+from boomerang.model.windows import (
+    KnownPastWindows,
+    cut_windows,
+    known_past_ladder,
+    known_past_lengths,
+    length_ladder,
+    usable_lengths,
+)
 
 INPUTS = [ARTIFACTS / "prepared"]
 
@@ -55,19 +66,17 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
         If the prepared purchases are missing, damaged or not what `prepare` writes.
     """
     table = read_prepared(prepared_dir / "purchases.parquet")
-    n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     with about(summary.file):
-        requested, lengths, dropped = choose_lengths(n_rows["train"], config, summary.split)
+        requested, lengths, dropped = choose_lengths(table, config, summary.split)
     for length, reason in dropped.items():
         tell(f"sequence length {length} dropped: {reason}")
     check_backtest(prepared_dir, config, n_folds)
-    returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
-    for name, spec in ENSEMBLES.items():
-        stream = torch.from_numpy(stack_features(table, spec.features))
-        for length in lengths:
-            windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length), spec.n_past(length))
-            write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
+    if summary.past is None:
+        _cut_stream(table, lengths, out_dir)
+    else:
+        scaler = read_json(prepared_dir / "scaler.json", Scaler)
+        _cut_known_past(table, lengths, scaler, summary.past, out_dir)
     mode = "auto" if config.seq_lengths == "auto" else "fixed"
     write_json(
         out_dir / "lengths.json",
@@ -75,21 +84,64 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     )
 
 
+def _cut_stream(table: pd.DataFrame, lengths: list[int], out_dir: Path) -> None:
+    """Write windows of exactly L purchases of the whole shop."""
+    n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
+    returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
+    for name, spec in ENSEMBLES.items():
+        stream = torch.from_numpy(stack_features(table, spec.features))
+        for length in lengths:
+            windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length), spec.n_past(length))
+            write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
+
+
+def _cut_known_past(table: pd.DataFrame, lengths: list[int], scaler: Scaler, rules: PastRules, out_dir: Path) -> None:
+    """Write windows of up to L purchases that were known when their target was made."""
+    past, parts = find_known_past(table, rules), table["part"].to_numpy()
+    is_target = parts != "embargo"
+    spans, targets = (past.starts[is_target], past.ends[is_target]), past.returned[is_target]
+    ends = np.cumsum([int((parts == part).sum()) for part in PARTS]).tolist()
+    bounds = dict(zip(PARTS, zip([0, *ends[:-1]], ends, strict=True), strict=True))
+    for name, spec in ENSEMBLES_BY_GROUP.items():
+        inputs = stack_inputs(table, spec.features, past, scaler, rules)
+        own = inputs.own[is_target] if spec.question == "made" else inputs.own[:0]
+        for length in lengths:
+            windows = KnownPastWindows.cut(inputs.stream, own, spans, targets, bounds, length)
+            write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
+
+
 def choose_lengths(
-    n_train: int, config: settings.SequencesSettings, split: Split
+    table: pd.DataFrame, config: settings.SequencesSettings, split: Split
 ) -> tuple[list[int], list[int], dict[int, str]]:
-    """The lengths asked for, those that `n_train` training purchases suffice for, and why each other one is dropped.
+    """The lengths asked for, those that the training purchases suffice for, and why each other one is dropped.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Prepared purchases: `part`, and `n_known` where each has a past of its own.
+    config : SequencesSettings
+        What is asked for.
+    split : Split
+        Shares of the parts, to say how many purchases would do.
 
     Raises
     ------
     DataError
         If no length is left.
     """
-    asked = config.seq_lengths
-    requested = length_ladder(n_train, config.max_seq_cap) if isinstance(asked, str) else asked
-    lengths, dropped = usable_lengths(requested, n_train, config.max_seq_cap)
+    is_train, asked = (table["part"] == "train").to_numpy(), config.seq_lengths
+    n_train = int(is_train.sum())
+    if "n_known" in table:
+        n_known = table["n_known"].to_numpy()[is_train]
+        requested = known_past_ladder(n_known, config.max_seq_cap) if isinstance(asked, str) else asked
+        lengths, dropped = known_past_lengths(requested, n_known, config.max_seq_cap)
+    else:
+        requested = length_ladder(n_train, config.max_seq_cap) if isinstance(asked, str) else asked
+        lengths, dropped = usable_lengths(requested, n_train, config.max_seq_cap)
     if not lengths:
         reasons = "; ".join(f"{length} {reason}" for length, reason in dropped.items())
+        if "n_known" in table:
+            raise DataError(f"no sequence length is left, for no training purchase has a known past: {reasons}")
         needed = fewest_rows(most_past(min(requested)) + 1, split.val_split, split.test_split) or "far more"
         raise DataError(f"no sequence length is left: {reasons}; the shortest needs {needed} purchases in all")
     return requested, lengths, dropped
@@ -118,14 +170,15 @@ def check_backtest(prepared_dir: Path, config: settings.SequencesSettings, n_fol
         return
     history, counts = read_history(prepared_dir)
     transform = read_json(prepared_dir / "scaler.json", Scaler).number_transform
-    file = read_json(prepared_dir / "summary.json", SummaryFile).file
+    summary = read_json(prepared_dir / "summary.json", SummaryFile)
+    past = None if summary.past is None else PastSettings(**summary.past.model_dump(exclude={"base_rate"}))
 
     def check(n_rows: int) -> None:
         split = Split(val_split=counts["val"] / n_rows, test_split=counts["test"] / n_rows)
-        choose_lengths(n_rows - counts["val"] - counts["test"], config, split)
-        prepare_table(history[:n_rows], split.val_split, split.test_split, transform)
+        prepared = prepare_table(history[:n_rows], split.val_split, split.test_split, transform, past)
+        choose_lengths(prepared.table, config, split)
 
-    check_folds(n_folds, counts, file, check)
+    check_folds(n_folds, counts, summary.file, check)
 
 
 def main() -> None:

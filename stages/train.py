@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES, EnsembleSpec
+from boomerang.base.ensembles import ENSEMBLES, ENSEMBLES_BY_GROUP
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.execution import Execution
 from boomerang.base.files import write_atomic, write_json
@@ -28,7 +28,7 @@ from boomerang.base.sources import unchanged
 from boomerang.base.wording import counted, tell
 from boomerang.model import tensors
 from boomerang.model.devices import choose_device
-from boomerang.model.windows import read_windows
+from boomerang.model.windows import KnownPastWindows, read_windows
 from boomerang.training.members import EnsembleTask, train_members
 from boomerang.training.trainer import TrainedMember
 
@@ -62,10 +62,7 @@ def train(configs: dict[str, settings.TrainSettings], windows_dir: Path, out_dir
     """
     if any(config.use_gpu and choose_device(True).type == "cpu" for config in configs.values()):
         tell("use_gpu: no CUDA device found, training on the CPU")
-    tasks = {
-        name: EnsembleTask(_find_windows(windows_dir / name, ENSEMBLES[name]), config)
-        for name, config in configs.items()
-    }
+    tasks = {name: EnsembleTask(_find_windows(windows_dir / name, name), config) for name, config in configs.items()}
     for name, members in train_members(tasks, execution).items():
         _write(name, members, out_dir / name, configs[name])
 
@@ -94,13 +91,14 @@ def _write(ensemble: str, members: list[TrainedMember], out_dir: Path, config: s
     write_json(out_dir / "metrics.json", figures)
 
 
-def _find_windows(folder: Path, spec: EnsembleSpec) -> dict[int, Path]:
+def _find_windows(folder: Path, ensemble: str) -> dict[int, Path]:
     """The files of windows in `folder` by sequence length; raises ArtifactError if one is not what its name says."""
     found = {}
     for path in sorted(folder.glob("*.pt")):
         check_link(path)
         windows = read_windows(path)
-        length, shape = windows.seq_length, tuple(windows.inputs.shape[1:])
+        spec = (ENSEMBLES_BY_GROUP if isinstance(windows, KnownPastWindows) else ENSEMBLES)[ensemble]
+        length, shape = windows.seq_length, (windows.width, windows.n_features)
         if path.name != windows_file(length) or shape != (spec.n_steps(length), len(spec.features)):
             raise ArtifactError(
                 f"{path} must be named by its L and hold windows of {counted(spec.n_steps(length), 'purchase')} with "

@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL_PARAMS = {
     "prepare": {
         "data_path": "data/purchases.csv",
+        "group_column": None,
+        "label_delay_days": 0,
+        "open_returned": False,
+        "rate_strength": 20,
         "number_transform": "asinh",
         "val_split": 0.2,
         "test_split": 0.1,

@@ -28,6 +28,10 @@ TRAININGS = {"train_time", "train_simple", "train_context"}
 AFTER = {"meta", "backtest", "evaluate"}
 EVERYTHING = {"prepare", "sequences", *TRAININGS, *AFTER}
 RERUNS = {
+    "prepare.group_column": ("customer", EVERYTHING),
+    "prepare.label_delay_days": (14.0, EVERYTHING),
+    "prepare.open_returned": (True, EVERYTHING),
+    "prepare.rate_strength": (10.0, EVERYTHING),
     "prepare.number_transform": ("none", EVERYTHING),
     "prepare.val_split": (0.3, EVERYTHING),
     "prepare.test_split": (0.2, EVERYTHING),

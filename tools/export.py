@@ -51,11 +51,12 @@ def export(artifacts_dir: Path, out_dir: Path) -> dict[str, float]:
     _check_is_ours(out_dir)
     ensembles = TrainedEnsembles.load(artifacts_dir)
     found = {}
-    for name, spec in ENSEMBLES.items():
+    for name, spec in ensembles.metadata.specs.items():
         pool = ensembles.pool(name)
         models = {length: ensembles.model((name, length)) for _, length in pool.members}
         n_steps = {length: spec.n_steps(length) for length in models}
-        content = build_graph(models, n_steps, pool.weights, pool.temperature).SerializeToString(deterministic=True)
+        graph = build_graph(models, n_steps, pool.weights, pool.temperature, spec.any_past)
+        content = graph.SerializeToString(deterministic=True)
         found[name] = _largest_difference(content, ensembles, name)
         if found[name] > TOLERANCE:
             raise ArtifactError(f"{name}.onnx differs from torch by {found[name]:.1e}, more than {TOLERANCE:.0e}")
@@ -75,14 +76,28 @@ def _largest_difference(content: bytes, ensembles: "TrainedEnsembles", name: str
     import onnxruntime
     import torch
 
-    spec, longest = ENSEMBLES[name], ensembles.metadata.seq_lengths[-1]
+    from boomerang.model.windows import WindowInputs
+
+    spec, longest = ensembles.metadata.specs[name], ensembles.metadata.seq_lengths[-1]
     shape = (N_CHECKED, spec.n_steps(longest), len(spec.features))
-    inputs = np.random.default_rng(0).random(shape, dtype=np.float32)
+    draw = np.random.default_rng(0)
+    inputs, n_steps = draw.random(shape, dtype=np.float32), np.full(N_CHECKED, shape[1])
+    fed: dict[str, np.ndarray] = {"inputs": inputs}
+    if spec.any_past:
+        n_steps = draw.integers(spec.n_steps(0), shape[1] + 1, N_CHECKED)
+        fed["n_steps"] = n_steps
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    probability = session.run(["probability"], {"inputs": inputs})[0]
-    members = ensembles.pool(name).members
-    windows = {member: torch.from_numpy(inputs)[:, -spec.n_steps(member[1]) :] for member in members}
-    logits = {member: ensembles.logits(member, windows[member]) for member in members}
+    probability = session.run(["probability"], fed)[0]
+    logits = {}
+    for member in ensembles.pool(name).members:
+        width = spec.n_steps(member[1])
+        n_read = np.minimum(n_steps, width)
+        # The last steps that there are of each window, from the first place on.
+        places = np.minimum((n_steps - n_read)[:, None] + np.arange(width), shape[1] - 1)
+        windows = WindowInputs(
+            torch.from_numpy(inputs[np.arange(N_CHECKED)[:, None], places]), torch.from_numpy(n_read)
+        )
+        logits[member] = ensembles.logits(member, windows)
     return float(np.abs(probability - ensembles.combine(logits, name)).max())
 
 

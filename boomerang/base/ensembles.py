@@ -1,7 +1,7 @@
 """Which ensembles there are, what their members read, and which question they answer."""
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 PARTS = ("train", "val", "test")
@@ -24,11 +24,14 @@ class EnsembleSpec:
         How each member's file name starts; the sequence length and `.pth` follow.
     question : {"next", "made"}
         Of which purchase the members tell whether it comes back.
+    any_past : bool
+        Whether members answer whatever the past: a window holds up to L past purchases, else exactly L.
     """
 
     features: tuple[str, ...]
     prefix: str
     question: str
+    any_past: bool = False
 
     def n_steps(self, seq_length: int) -> int:
         """Purchases in a window of `seq_length` past ones: one more where the purchase in question is made."""
@@ -38,8 +41,11 @@ class EnsembleSpec:
         """Past purchases that must be known for a window of `seq_length` past ones.
 
         One more where a step tells of the purchase before it. The first purchase that is known has none before it, and
-        a gap and a label that nobody observed are in no window.
+        a gap and a label that nobody observed are in no window. Members that answer whatever the past need none: they
+        read that there is no purchase before.
         """
+        if self.any_past:
+            return 0
         return seq_length + (not BACKWARD_FEATURES.isdisjoint(self.features))
 
     def member_file(self, seq_length: int) -> str:
@@ -50,7 +56,11 @@ class EnsembleSpec:
 # Features by the names that files have for them: whether the purchase before came back, and the scaled logarithm of one
 # and the seconds since it.
 RETURNED_LAG1, LOG_GAP_SCALED = "returned_before", "gap_scaled"
-BACKWARD_FEATURES = frozenset({RETURNED_LAG1, LOG_GAP_SCALED})
+# With a past of its own for each purchase also: whether there is one before, the scaled logarithm of one and how many
+# there are, and the share of returns among them.
+HAS_PAST, LOG_COUNT_SCALED, RATE_SO_FAR = "has_past", "count_scaled", "rate_so_far"
+KNOWN_PAST_FEATURES = (HAS_PAST, LOG_COUNT_SCALED, RATE_SO_FAR)
+BACKWARD_FEATURES = frozenset({RETURNED_LAG1, LOG_GAP_SCALED, *KNOWN_PAST_FEATURES})
 TIME_FEATURES = ("year", "month", "day", "hour", "weekday", "number_scaled")
 SCALED_FEATURES = (*TIME_FEATURES, LOG_GAP_SCALED)
 
@@ -59,6 +69,15 @@ ENSEMBLES = {
     "simple": EnsembleSpec(("returned",), "model_simple_seq", "next"),
     # The label of each purchase is read a step later: that of the purchase in question is in no window.
     "context": EnsembleSpec((*SCALED_FEATURES, RETURNED_LAG1), "model_context_seq", "made"),
+}
+# The same where the past of a purchase is what its group's labels were when it was made: with groups, or a label delay.
+ENSEMBLES_BY_GROUP = {
+    name: replace(
+        spec,
+        features=(*spec.features, *(KNOWN_PAST_FEATURES if spec.question == "made" else ())),
+        any_past=True,
+    )
+    for name, spec in ENSEMBLES.items()
 }
 
 if TYPE_CHECKING:
@@ -79,7 +98,7 @@ ANSWERS = {"next": COMBINATION, "made": "context"}
 
 
 def most_past(seq_length: int) -> int:
-    """Past purchases with which a window of `seq_length` can be cut for every ensemble."""
+    """Past purchases with which a window of exactly `seq_length` can be cut for every ensemble."""
     return max(spec.n_past(seq_length) for spec in ENSEMBLES.values())
 
 

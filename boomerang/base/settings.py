@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from boomerang.base import costs
 from boomerang.base.checks import Section, describe_faults, int_between, shown, within
@@ -33,6 +33,10 @@ LearningRate = Annotated[float, within("a number above 0 and up to 10", lambda r
 ValSplit = Annotated[float, within("a share above 0 and below 1", lambda share: 0 < share < 1)]
 # In nats: a good model and the share of returns are some tenths of them apart.
 Margin = Annotated[float, within("a number above 0 and up to 1", lambda margin: 0 < margin <= 1)]
+# A century: whoever waits longer for a label has none.
+MICROSECONDS_A_DAY = 86_400_000_000
+DelayDays = Annotated[float, within("a number of days from 0 to 36500", lambda days: 0 <= days <= 36_500)]
+RateStrength = Annotated[float, within("a number above 0 and up to 1e6", lambda strength: 0 < strength <= 1e6)]
 TestSplit = Annotated[float, within("a share from 0 to below 1", lambda share: 0 <= share < 1)]
 # Sums of costs up to this one keep their cents in float64.
 MAX_COST = 1e12
@@ -45,14 +49,58 @@ Cost = Annotated[
 ]
 
 
+class PastSettings(Section):
+    """What the past of a purchase is, where each has one of its own.
+
+    Attributes
+    ----------
+    group_column : str or None
+        Whose past: that of the purchases that share a value of this column; of all purchases where it is None.
+    label_delay_days : float
+        How long it takes until a label is certain.
+    rate_strength : float
+        Purchases of the shop's average that a rate so far counts beside the group's own.
+    """
+
+    group_column: Annotated[str, Field(min_length=1, max_length=200)] | None
+    label_delay_days: DelayDays
+    rate_strength: RateStrength
+
+    @property
+    def delay(self) -> int:
+        """The label delay in microseconds."""
+        return round(self.label_delay_days * MICROSECONDS_A_DAY)
+
+
 class PrepareSettings(DatetimeSettings):
     """How the CSV becomes scaled features in three parts."""
 
     data_path: Annotated[str, Field(min_length=1)]
+    group_column: Annotated[str, Field(min_length=1, max_length=200)] | None
+    label_delay_days: DelayDays
+    open_returned: bool
+    rate_strength: RateStrength
     number_transform: Literal["asinh", "none"]
     val_split: ValSplit
     test_split: TestSplit
     on_bad_rows: Literal["error", "drop"]
+
+    @property
+    def past(self) -> PastSettings | None:
+        """What the past of a purchase is; None without groups and delay, where all purchases are one stream."""
+        if self.group_column is None and not self.label_delay_days:
+            return None
+        return PastSettings(**{name: getattr(self, name) for name in PastSettings.model_fields})
+
+    @field_validator("group_column")
+    @classmethod
+    def _group_by_another_column(cls, name: str | None) -> str | None:
+        if name is not None and (name != name.strip() or name.lower() in ("datetime", "returned", "number")):
+            raise ValueError(
+                f"must be the name of a further column, neither datetime, returned nor number, without outer blanks "
+                f"(found {shown(name)})"
+            )
+        return name
 
     @model_validator(mode="after")
     def _leave_rows_to_train(self) -> "PrepareSettings":

@@ -12,7 +12,10 @@ from contextvars import ContextVar
 
 SECTIONS = ("prepare", "sequences", "train", "evaluate")
 # Names of settings that a sentence may hold as words of its own: they are settings with their section, or in front.
-ORDINARY_WORDS = {"ensemble", "epochs", "jobs", "precision", "quiet", "seed", "store", "threshold", "weights"}
+ORDINARY_WORDS = {
+    *("ensemble", "epochs", "group", "jobs", "now", "precision"),
+    *("quiet", "seed", "store", "threshold", "weights"),
+}
 _NAMES: ContextVar[Mapping[str, str]] = ContextVar("names", default={})  # noqa: B039 (nobody changes it)
 
 

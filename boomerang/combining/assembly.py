@@ -6,7 +6,15 @@ from typing import Self
 
 import numpy as np
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, LABELS, QUESTIONS, ensembles_answering
+from boomerang.base.ensembles import (
+    COMBINATION,
+    ENSEMBLES,
+    ENSEMBLES_BY_GROUP,
+    LABELS,
+    QUESTIONS,
+    EnsembleSpec,
+    ensembles_answering,
+)
 from boomerang.base.paths import METADATA_FILE
 from boomerang.base.stage_files import refusing_invalid
 from boomerang.combining.calibration import Combination, combine, fit_across, fit_combination
@@ -127,6 +135,7 @@ def assemble_metadata(
     ArtifactError
         If a value is one that a predictor would refuse.
     """
+    specs = ENSEMBLES if summary.past is None else ENSEMBLES_BY_GROUP
     precisions = {ensemble.training.precision for ensemble in trained.values()}
     with refusing_invalid(METADATA_FILE):
         return Metadata(
@@ -141,8 +150,9 @@ def assemble_metadata(
             labels=LABELS,
             reading=summary.reading,
             source=Source(file=summary.file, parts=summary.parts),
+            past=summary.past,
             ensembles={
-                name: _describe_ensemble(name, ensemble, combinations.alone[name], lengths.seq_lengths)
+                name: _describe_ensemble(specs[name], name, ensemble, combinations.alone[name], lengths.seq_lengths)
                 for name, ensemble in trained.items()
             },
             combination=_describe_combination(combinations, len(lengths.seq_lengths)),
@@ -151,9 +161,8 @@ def assemble_metadata(
 
 
 def _describe_ensemble(
-    name: str, trained: TrainedEnsemble, combination: Combination, seq_lengths: list[int]
+    spec: EnsembleSpec, name: str, trained: TrainedEnsemble, combination: Combination, seq_lengths: list[int]
 ) -> EnsembleMetadata:
-    spec = ENSEMBLES[name]
     of_members = zip(seq_lengths, trained.figures, trained.hashes, combination.weights, strict=True)
     return EnsembleMetadata(
         **trained.training.model_dump(),

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, most_past
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES, TIME_FEATURES
 from boomerang.base.errors import SettingsError
 from boomerang.combining.artifacts import read_member, read_metadata
 from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member, Pool
-from boomerang.features.calendar import Table
-from boomerang.features.inputs import check_table, stack_features
+from boomerang.combining.table_windows import TableWindows
 from boomerang.model.devices import one_thread
 from boomerang.model.lstm import MemberLSTM
+from boomerang.model.windows import WindowInputs
 
 # Windows always go through a member so many at a time, and the last batch is filled up: a matrix product of another
 # height may take another path through the kernels and end in another last bit.
@@ -81,15 +81,25 @@ class TrainedEnsembles:
         """A member, on the device that computes."""
         return self._models[member]
 
+    def scale(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A history with what is scaled of it as further columns, as its windows need it; raises DataError."""
+        # What tells of the purchases before depends on the known past, and is computed with the windows.
+        return self.metadata.scaling.extend(table, TIME_FEATURES if self.metadata.past else ())
+
+    def windows(self, table: pd.DataFrame) -> TableWindows:
+        """What members read of every row of a table (see `TableWindows`), to be scored piece by piece."""
+        return TableWindows(table, self.metadata)
+
     def score_scaled(
-        self, table: pd.DataFrame, first: int, end: int, names: Iterable[str] | None = None
+        self, table: pd.DataFrame | TableWindows, first: int, end: int, names: Iterable[str] | None = None
     ) -> pd.DataFrame:
         """The probability of a return of each purchase from its own past.
 
         Parameters
         ----------
-        table : DataFrame
-            Purchases in time order, with `returned` and their scaled features (see `Scaler.extend`).
+        table : DataFrame or TableWindows
+            Purchases in time order, with `returned` and their scaled features (see `scale`); or what `windows` makes of
+            such a table, which saves work where it is scored piece by piece.
         first, end : int
             The rows to score; the rows before them are their past. A row gets the same number, to the last bit,
             whatever rows are scored with it.
@@ -102,65 +112,43 @@ class TrainedEnsembles:
             NaN where the past is too short for every member.
         """
         pools = {name: self.pool(name) for name in (self._pools if names is None else names)}
-        logits = self.member_logits(table, first, end, {member for pool in pools.values() for member in pool.members})
+        windows = table if isinstance(table, TableWindows) else self.windows(table)
+        logits = self.member_logits(windows, first, end, {member for pool in pools.values() for member in pool.members})
         scores = {name: self.combine(logits, name) for name in pools}
-        return pd.DataFrame(scores, index=table.index[first:end])
+        return pd.DataFrame(scores, index=windows.table.index[first:end])
 
     @one_thread()
     def member_logits(
-        self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
+        self, table: pd.DataFrame | TableWindows, first: int, end: int, members: Iterable[Member] | None = None
     ) -> dict[Member, np.ndarray]:
         """Each member's logits of shape (end - first,) for these rows, float64; NaN where the past is too short."""
-        check_table(table, pd.DataFrame)
-        start = max(first - most_past(self.metadata.seq_lengths[-1]), 0)
+        windows = table if isinstance(table, TableWindows) else self.windows(table)
         found = {}
-        for member, windows in self.windows(table.iloc[start:end], first - start, end - start, members).items():
+        for member in self._models if members is None else [member for member in self._models if member in members]:
+            of_member = windows.of_member(member)
+            rows, numbers = of_member.of(first, end)
             found[member] = np.full(end - first, np.nan)
-            found[member][end - first - len(windows) :] = self.logits(member, windows)
-        return found
-
-    def windows(
-        self, table: pd.DataFrame, first: int, end: int, members: Iterable[Member] | None = None
-    ) -> dict[Member, torch.Tensor]:
-        """Each member's windows for the rows from `first` to `end`, without rows whose past is too short.
-
-        Returns
-        -------
-        dict of Tensor of shape (at most end - first, n_steps, n_features), float32
-            Views over one stream per ensemble.
-        """
-        asked = [member for member in self._models if members is None or member in members]
-        streams = stack_streams(table, {name for name, _ in asked})
-        found = {}
-        for name, length in asked:
-            n_steps, n_past = ENSEMBLES[name].n_steps(length), ENSEMBLES[name].n_past(length)
-            stream = streams[name][n_past - length :]
-            if len(stream) < n_steps:
-                found[name, length] = stream.new_empty((0, n_steps, stream.shape[1]))
-                continue
-            # The target of window i is row i + n_past.
-            every = stream.unfold(0, n_steps, 1).transpose(1, 2)  # (n_windows, n_steps, n_features)
-            found[name, length] = every[max(first - n_past, 0) : max(end - n_past, 0)]
+            chunks = (of_member.windows.gather(chunk) for chunk in torch.split(numbers, BATCH_SIZE) if len(chunk))
+            found[member][rows - first] = np.concatenate([[], *(self.logits(member, chunk) for chunk in chunks)])
         return found
 
     @one_thread()
-    def logits(self, member: Member, windows: torch.Tensor) -> np.ndarray:
-        """A member's logits for windows of shape (n, n_steps, n_features), as float64 of shape (n,)."""
-        found = np.empty(len(windows))
-        batch = torch.zeros((BATCH_SIZE, *windows.shape[1:]))
+    def logits(self, member: Member, windows: WindowInputs) -> np.ndarray:
+        """A member's logits for n windows, as float64 of shape (n,)."""
+        found = np.empty(len(windows.inputs))
+        batch = torch.zeros((BATCH_SIZE, *windows.inputs.shape[1:]))
+        n_steps = torch.full((BATCH_SIZE,), batch.shape[1])
+        is_whole = self.metadata.past is None
         with torch.inference_mode():
-            for at in range(0, len(windows), BATCH_SIZE):
-                n_rows = min(BATCH_SIZE, len(windows) - at)
-                batch[:n_rows] = windows[at : at + n_rows]
-                found[at : at + n_rows] = self._models[member](batch.to(self.device))[:n_rows].cpu()
+            for at in range(0, len(found), BATCH_SIZE):
+                n_rows = min(BATCH_SIZE, len(found) - at)
+                batch[:n_rows] = windows.inputs[at : at + n_rows]
+                n_steps[:n_rows] = windows.n_steps[at : at + n_rows]
+                read = None if is_whole else n_steps.to(self.device)
+                found[at : at + n_rows] = self._models[member](batch.to(self.device), read)[:n_rows].cpu()
         return found
 
     def combine(self, logits: dict[Member, np.ndarray], name: str) -> np.ndarray:
         """The probabilities that `name` makes of its members' logits of shape (n,); NaN where no member has a logit."""
         pool = self.pool(name)
         return pool.combine(np.array([logits[member] for member in pool.members]))
-
-
-def stack_streams(table: Table, ensembles: set[str]) -> dict[str, torch.Tensor]:
-    """By ensemble, what it reads of every row of `table`: tensors of shape (n_rows, n_features), float32."""
-    return {name: torch.from_numpy(stack_features(table, ENSEMBLES[name].features)) for name in ensembles}

@@ -6,14 +6,24 @@ from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between, within
 from boomerang.base.datetime_settings import Reading
-from boomerang.base.ensembles import ENSEMBLES, LABELS, EnsembleName, Question, ensembles_answering
+from boomerang.base.ensembles import (
+    ENSEMBLES,
+    ENSEMBLES_BY_GROUP,
+    LABELS,
+    EnsembleName,
+    EnsembleSpec,
+    Question,
+    ensembles_answering,
+)
 from boomerang.base.settings import HiddenSize, Length, NumLayers
+from boomerang.features.known_past import PastRules
 from boomerang.features.prepared import Source
 from boomerang.features.scaler import Scaler
 
 # Format 2 combined members by their logits, with a temperature; 3 added the context ensemble and the combination of
-# ensembles; 4 added the centre of that combination; 5 what the training learned from, and the offset of its datetimes.
-FORMAT_VERSION = 5
+# ensembles; 4 added the centre of that combination; 5 what the training learned from, and the offset of its datetimes;
+# 6 what the past of a purchase is, where each has one of its own.
+FORMAT_VERSION = 6
 
 
 def _ascend(lengths: list[int]) -> list[int]:
@@ -123,15 +133,23 @@ class Metadata(Section):
     labels: dict[str, int]
     reading: Reading
     source: Source
+    past: PastRules | None
     ensembles: dict[EnsembleName, EnsembleMetadata]
     combination: CombinationMetadata
     validation: dict[Question, dict[MeasuredName, Figures]]
+
+    @property
+    def specs(self) -> dict[str, EnsembleSpec]:
+        """What members of each ensemble read."""
+        return ENSEMBLES if self.past is None else ENSEMBLES_BY_GROUP
 
     @model_validator(mode="after")
     def _agree_with_this_program(self) -> "Metadata":
         if self.labels != LABELS:
             raise ValueError(f"labels must be {LABELS} (found {str(self.labels)[:200]})")
-        for name, spec in ENSEMBLES.items():
+        if self.scaling.counts != (self.past is not None):
+            raise ValueError("scaling must have the count of known purchases if and only if past is not null")
+        for name, spec in self.specs.items():
             if name not in self.ensembles:
                 raise ValueError(f"ensembles must hold {name} (found {sorted(self.ensembles)})")
             ensemble = self.ensembles[name]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, ensembles_answering
+from boomerang.base.ensembles import COMBINATION, ensembles_answering
 from boomerang.base.errors import SettingsError
 from boomerang.combining.calibration import combine, normalise
 from boomerang.combining.metadata import Metadata
@@ -26,6 +26,8 @@ class Pool:
         Not negative, not all 0.
     temperature, base_logit : float
         As in `calibration.combine`.
+    n_past : ndarray of shape (n_members,), int
+        The past purchases that each member needs.
     shortest : int
         The fewest past purchases that an answer needs.
     """
@@ -34,6 +36,7 @@ class Pool:
     weights: np.ndarray
     temperature: float
     base_logit: float
+    n_past: np.ndarray
     shortest: int
 
     @classmethod
@@ -48,18 +51,13 @@ class Pool:
             weights = [member.weight for member in ensemble.members]
             temperature, base_logit = ensemble.temperature, 0.0
         members = [(ensemble_name, length) for ensemble_name in names for length in metadata.seq_lengths]
-        shortest = min(ENSEMBLES[ensemble_name].n_past(length) for ensemble_name, length in members)
-        return cls(members, np.array(weights), temperature, base_logit, shortest)
+        n_past = np.array([metadata.specs[ensemble_name].n_past(length) for ensemble_name, length in members])
+        return cls(members, np.array(weights), temperature, base_logit, n_past, int(n_past.min()))
 
     @property
     def lengths(self) -> np.ndarray:
         """The sequence length of each member."""
         return np.array([length for _, length in self.members])
-
-    @property
-    def n_past(self) -> np.ndarray:
-        """The past purchases that each member needs."""
-        return np.array([ENSEMBLES[name].n_past(length) for name, length in self.members])
 
     def reweighted(self, weights: list[float]) -> "Pool":
         """The pool with the weights of a caller, one per member, and temperature 1: its own is for its own weights.

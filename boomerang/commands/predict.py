@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from boomerang.base.ensembles import TIME_FEATURES
 from boomerang.base.errors import DataError, SettingsError, about, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.links import is_cached
@@ -91,6 +92,7 @@ def decide(rule: float | Costs | None, table: "Table") -> Decision | None:
 
 def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Table", int]:
     """What members read of the history, as `Predictor.predict` takes it, and how many past purchases it holds."""
+    from boomerang.commands.known_history import select_history
     from boomerang.reading.purchases import append_purchase, parse_labels, read_purchases
 
     if flags.history is not None:
@@ -100,17 +102,30 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
         return {"returned": labels}, len(labels)
     reading = metadata.reading
     with telling_model(flags, metadata, flags.history_csv):
-        purchases = read_purchases(flags.history_csv, **reading.model_dump())
+        purchases = read_purchases(flags.history_csv, **reading.model_dump(), **_past_of(metadata))
     for note in purchases.notes:
         tell(f"{flags.history_csv}: {note}")
     tell_model(flags, metadata, flags.history_csv, purchases)
-    table, n_history = purchases.table, len(purchases.table)
-    if flags.next_datetime is not None:
-        table = append_purchase(
-            table, flags.next_datetime, flags.next_number, reading.datetime_format, reading.timezone
-        )
+    how = (reading.datetime_format, reading.timezone)
+    if metadata.past is not None:
+        table, n_history = select_history(flags, metadata.past, purchases, how)
+        features: tuple[str, ...] = TIME_FEATURES
+    else:
+        for name in ("group", "now"):
+            if getattr(flags, name) is not None:
+                raise SettingsError(f"--{name} is for a training with a group column or a label delay")
+        # Of a purchase whose label is not known yet, nothing is known to this model.
+        table = purchases.table[~purchases.table["is_open"]].drop(columns="is_open")
+        n_history, features = len(table), ()
+        if flags.next_datetime is not None:
+            table = append_purchase(table, flags.next_datetime, flags.next_number, *how)
     with about(flags.history_csv):
-        return metadata.scaling.extend(table), n_history
+        return metadata.scaling.extend(table, features), n_history
+
+
+def _past_of(metadata: "Metadata") -> dict[str, Any]:
+    """How a file is read for a prediction besides its datetimes: with groups as in training; labels may be open."""
+    return {"group_column": metadata.past and metadata.past.group_column, "open_returned": True}
 
 
 def tell_model(
@@ -135,7 +150,8 @@ def tell_model(
     from boomerang.serving.provenance import begins_with_training, describe_source, find_mismatch
 
     source, folder = metadata.source, flags.artifacts_dir or ARTIFACTS
-    mismatch = purchases and find_mismatch(source, purchases.table["datetime"])
+    # Labels that are open now may have been left out of the training.
+    mismatch = purchases and find_mismatch(source, purchases.table["datetime"][~purchases.table["is_open"]])
     if mismatch:
         tell(
             f"warning: {path} does not look like the shop that the model in {folder} learned from "
@@ -185,17 +201,18 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
         raise SettingsError(f"--output must be a new file or one to replace (found {flags.output}, which is no file)")
     if output is not None and output == flags.csv.resolve():
         raise SettingsError(f"--output must not be the file that is read (found {flags.output})")
-    with telling_model(flags, predictor.metadata, flags.csv):
-        purchases = read_purchases(flags.csv, **predictor.metadata.reading.model_dump(), keep_others=True)
+    metadata = predictor.metadata
+    with telling_model(flags, metadata, flags.csv):
+        purchases = read_purchases(flags.csv, **metadata.reading.model_dump(), keep_others=True, **_past_of(metadata))
     for note in purchases.notes:
         tell(f"{flags.csv}: {note}")
-    tell_model(flags, predictor.metadata, flags.csv, purchases)
-    tell_doubts(predictor.metadata, flags.artifacts_dir or ARTIFACTS, names)
+    tell_model(flags, metadata, flags.csv, purchases)
+    tell_doubts(metadata, flags.artifacts_dir or ARTIFACTS, names)
     deciding = names_that_decide(rule, names)
     if isinstance(rule, Costs) and rule.columns:
         tell_own_costs(flags.csv, rule, purchases, deciding, names)
     encode = to_json if flags.json else to_csv
-    tables = score_rows(predictor, purchases, names, rule, deciding=deciding)
+    tables = score_rows(predictor, purchases, names, rule, deciding=deciding, by_risk=flags.sort == "risk")
     console = Console(stderr=True)
     n_chunks = -(-len(purchases.table) // CHUNK)
     bar = track(tables, "scoring", n_chunks, console=console, disable=not console.is_terminal, transient=True)

@@ -10,7 +10,10 @@ from boomerang.base.errors import SettingsError
 from boomerang.combining.decisions import Costs
 
 # Flags that say what to predict, and by default are not given.
-PREDICTING = ("next_datetime", "next_number", "ensemble", "threshold", "cost_missed", "cost_needless", "weights")
+PREDICTING = (
+    *("next_datetime", "next_number", "group", "now", "ensemble"),
+    *("threshold", "cost_missed", "cost_needless", "weights"),
+)
 
 COST_FLAGS = ("cost_missed", "cost_needless")
 
@@ -20,6 +23,7 @@ NAMES = {name: f"--{name}" for name in PREDICTING} | {
     for name in (
         *("datetime_format", "timezone", "number_transform", "on_bad_rows"),
         *("val_split", "test_split", "seq_lengths", "max_seq_cap"),
+        *("group_column", "label_delay_days", "open_returned", "rate_strength"),
     )
 }
 
@@ -50,6 +54,23 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
         "when, written as in the file",
     )
     parser.add_argument("--next_number", metavar="NUMBER", help="and this is the number of the purchase just made")
+    parser.add_argument(
+        "--group",
+        metavar="VALUE",
+        help="whose purchase, where the training had a group column: a value of it in --history_csv, or ''",
+    )
+    parser.add_argument(
+        "--now",
+        metavar="DATETIME",
+        help="when it is asked, where the training had a group column or a label delay: later labels are not read "
+        "(default: the latest datetime of --history_csv)",
+    )
+    parser.add_argument(
+        "--sort",
+        choices=("file", "risk"),
+        default="file",
+        help="order of the scores of --csv: as in the file, or the most likely return first (default: file)",
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the scores of --csv go (default: stdout)")
     parser.add_argument(
         "--ensemble",
@@ -113,8 +134,15 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
     is_made = flags.next_datetime is not None
     if is_made != (flags.next_number is not None) or (is_made and flags.history_csv is None):
         raise SettingsError("--next_datetime, --next_number and --history_csv must be given together")
+    for name in ("group", "now"):
+        if getattr(flags, name) is not None and flags.history_csv is None:
+            raise SettingsError(f"--{name} goes with --history_csv")
+    if is_made and flags.now is not None:
+        raise SettingsError("--now goes with the next purchase; that of one just made is its --next_datetime")
     if flags.output is not None and flags.csv is None:
         raise SettingsError("--output goes with --csv")
+    if flags.sort != "file" and flags.csv is None:
+        raise SettingsError("--sort goes with --csv")
     if flags.csv is not None and flags.next == "no":
         raise SettingsError("--next goes with a prediction of one purchase; --csv scores the probability of yes")
     if flags.describe:

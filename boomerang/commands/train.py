@@ -57,6 +57,9 @@ SETTING_FLAGS = (
     ),
     ("lr_schedule", "train", ("constant", "cosine"), "cosine: the learning rate falls from epoch to epoch"),
     ("precision", "train", ("fp32", "fp16", "bf16"), "number format of the matrix products; fp16 needs a GPU"),
+    ("group_column", "prepare", str, "a further column, such as customer: a history for each of its values"),
+    ("label_delay_days", "prepare", float, "days after a purchase until it is certain whether it comes back"),
+    ("rate_strength", "prepare", float, "a group's rate of returns is drawn to the shop's as by so many purchases"),
     ("number_transform", "prepare", ("asinh", "none"), "applied to number before scaling"),
     ("datetime_format", "prepare", str, "strptime pattern of dates that are not ISO 8601, like '%d/%m/%Y %H:%M'"),
     ("timezone", "prepare", str, "IANA zone to whose local time datetimes with an offset are converted"),
@@ -71,7 +74,13 @@ EXECUTION_FLAGS = (
 # What a person calls a setting here.
 FLAG_NAMES = {
     name: f"--{name}"
-    for name in (*(name for name, *_ in SETTING_FLAGS), "seq_lengths", "use_gpu", *Execution.model_fields)
+    for name in (
+        *(name for name, *_ in SETTING_FLAGS),
+        "seq_lengths",
+        "use_gpu",
+        "open_returned",
+        *Execution.model_fields,
+    )
 }
 
 
@@ -109,6 +118,12 @@ def build_parser(defaults: dict[str, Any], prog: str = "train.py") -> argparse.A
         metavar="L",
         help=f'past purchases each member reads: 2,3,5 or "2 3 5" or auto, which grows them with the data '
         f"(default: {shown})",
+    )
+    parser.add_argument(
+        "--open_returned",
+        action="store_true",
+        default=None,
+        help=f"returned may be empty: not known yet (default: {defaults['prepare']['open_returned']})",
     )
     parser.add_argument(
         "--use_gpu",
@@ -177,7 +192,7 @@ def parse_lengths(words: list[str]) -> list[int] | str:
 def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.Settings:
     """The settings of `params` with every flag that was given in place of its value; a flag means every ensemble."""
     given = {(section, name): getattr(flags, name) for name, section, _, _ in SETTING_FLAGS}
-    given["train", "use_gpu"] = flags.use_gpu
+    given["train", "use_gpu"], given["prepare", "open_returned"] = flags.use_gpu, flags.open_returned
     if flags.seq_lengths is not None:
         given["sequences", "seq_lengths"] = parse_lengths(flags.seq_lengths)
     for (section, name), value in given.items():
@@ -199,6 +214,10 @@ def warn_of_idle(config: settings.Settings, execution: Execution, flags: argpars
         warn(f"max_seq_cap {cap} does nothing with seq_lengths up to {max(lengths)}")
     if (flags.cost_missed, flags.cost_needless) != (None, None) and not config.prepare.test_split:
         warn("cost_missed and cost_needless do nothing with test_split 0")
+    if flags.equivalence_margin is not None and not config.prepare.test_split:
+        warn("equivalence_margin does nothing with test_split 0")
+    if flags.rate_strength is not None and config.prepare.past is None:
+        warn("rate_strength does nothing without group_column and label_delay_days")
 
 
 def run(config: settings.Settings, execution: Execution, artifacts_dir: Path) -> None:

@@ -11,10 +11,18 @@ from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between, shown
 from boomerang.base.datetime_settings import Reading
-from boomerang.base.ensembles import PARTS, SCALED_FEATURES, Part, order_column
+from boomerang.base.ensembles import (
+    KNOWN_PAST_FEATURES,
+    PARTS,
+    RETURNED_LAG1,
+    SCALED_FEATURES,
+    Part,
+    order_column,
+)
 from boomerang.base.errors import ArtifactError
 from boomerang.base.settings import TestSplit, ValSplit
 from boomerang.base.stage_files import read_table
+from boomerang.features.known_past import NOBODY, PastRules
 
 # The longest name that a file system takes is of 255 bytes.
 MAX_NAME = 255
@@ -96,19 +104,24 @@ class SummaryFile(Source, extra="ignore"):
     split: Split
     # What readers of the figures must know of the file first.
     warnings: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(default_factory=list)
+    past: PastRules | None = None
 
 
 def read_prepared(path: Path) -> pd.DataFrame:
     """Purchases in time order: `datetime`, `returned` 0 or 1, `part`, and the scaled features, float32.
 
-    Where the datetimes of the CSV had offsets, their order is that of a further column, `instant`.
+    Where the datetimes of the CSV had offsets, their order is that of a further column, `instant`. Where each purchase
+    has a past of its own there are also `group` (int, -1 for nobody; with a group column), `n_known` (int), and the
+    features that tell of that past.
 
     Raises
     ------
     ArtifactError
         If the file cannot be read, lacks a column, or holds what `prepare` never writes there.
     """
-    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES], optional=("instant",))
+    of_past = (RETURNED_LAG1, *KNOWN_PAST_FEATURES)
+    optional = ("instant", "group", "n_known", *of_past)
+    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES], optional=optional)
     order = order_column(table)
     no_times = [name for name in ("datetime", order) if table[name].dtype.kind != "M" or table[name].isna().any()]
     if no_times or not table[order].is_monotonic_increasing:
@@ -116,12 +129,16 @@ def read_prepared(path: Path) -> pd.DataFrame:
     if not pd.api.types.is_integer_dtype(table["returned"]) or not table["returned"].isin((0, 1)).all():
         raise ArtifactError(f"{path}: returned must be 0 or 1 in every row")
     counts = [int((table["part"] == part).sum()) for part in PARTS]
-    if table["part"].tolist() != np.repeat(PARTS, counts).tolist() or 0 in counts[:2]:
+    in_parts = table["part"][table["part"] != "embargo"] if "n_known" in table else table["part"]
+    if in_parts.tolist() != np.repeat(PARTS, counts).tolist() or 0 in counts[:2]:
         found = ", ".join(f"{part} {count}" for part, count in zip(PARTS, counts, strict=True))
         raise ArtifactError(f"{path}: part must be train, then val, then test (found {found} of {len(table)} rows)")
-    features = table[list(SCALED_FEATURES)]
+    features = table[[name for name in dict.fromkeys((*SCALED_FEATURES, *of_past)) if name in table]]
     if set(features.dtypes) != {np.dtype("float32")} or not np.isfinite(features.to_numpy()).all():
-        raise ArtifactError(f"{path}: {', '.join(SCALED_FEATURES)} must be finite float32 in every row")
+        raise ArtifactError(f"{path}: {', '.join(map(str, features))} must be finite float32 in every row")
+    for name, least in (("group", NOBODY), ("n_known", 0)):
+        if name in table and (table[name].dtype != np.int64 or (table[name] < least).any()):
+            raise ArtifactError(f"{path}: {name} must be int64, {least} or more, in every row")
     return table
 
 
@@ -139,10 +156,10 @@ def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     Returns
     -------
     DataFrame
-        As the table of `Purchases`: `datetime`, `instant` where the CSV had offsets, `returned` and `number`, in time
-        order.
+        As the table of `Purchases`: `datetime`, `instant` where the CSV had offsets, `returned`, `group` where there is
+        a group column, and `number`, in time order.
     dict of str to int
-        Rows of `train`, `val` and `test`.
+        Rows of `train`, `val` and `test`, each with those of the embargo after it.
 
     Raises
     ------
@@ -151,5 +168,12 @@ def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """
     path = prepared_dir / "purchases.parquet"
     table, number = read_prepared(path), read_number(path)
-    columns = [name for name in ("datetime", "instant", "returned") if name in table]
-    return table[columns].assign(number=number), {part: int((table["part"] == part).sum()) for part in PARTS}
+    columns = [name for name in ("datetime", "instant", "returned", "group") if name in table]
+    return table[columns].assign(number=number), _count_split(table["part"])
+
+
+def _count_split(parts: pd.Series) -> dict[str, int]:
+    """Rows that the split gave to each part: what is in the embargo was in the part before."""
+    begins = [int((parts == part).argmax()) if (parts == part).any() else len(parts) for part in ("val", "test")]
+    bounds = [0, *begins, len(parts)]
+    return dict(zip(PARTS, np.diff(bounds).tolist(), strict=True))

@@ -1,41 +1,137 @@
 """A history in three parts, scaled; and whether the shorter histories of a backtest can be prepared too."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
+from boomerang.base.ensembles import TIME_FEATURES, order_column
 from boomerang.base.errors import DataError, SettingsError
+from boomerang.base.settings import MICROSECONDS_A_DAY, PastSettings
 from boomerang.base.wording import counted
+from boomerang.features.inputs import describe_past, gap_seconds
+from boomerang.features.known_past import PastRules, find_known_past, is_certain, to_microseconds
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import split_parts
 
 
-def prepare_table(
-    table: pd.DataFrame, val_split: float, test_split: float, number_transform: Literal["asinh", "none"]
-) -> tuple[pd.DataFrame, Scaler]:
-    """Purchases with their part and their scaled features, and the scaler that the training rows gave.
+@dataclass(frozen=True)
+class Prepared:
+    """A history in parts, scaled.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The purchases with their `part` and scaled features; with a past of its own for each also `n_known` (int64) and
+        the features that tell of it. The part `embargo` are purchases whose label is not certain when the next part
+        begins: past of others, but nothing to learn from or to be measured by.
+    scaler : Scaler
+        Fitted on the training rows.
+    rules : PastRules or None
+        What the past of a purchase is.
+    """
+
+    table: pd.DataFrame
+    scaler: Scaler
+    rules: PastRules | None
+
+
+def set_aside(table: pd.DataFrame, past: PastSettings | None) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The purchases whose label is certain at the latest datetime of the table, and how many others there are.
 
     Parameters
     ----------
     table : DataFrame
-        `datetime`, `returned` (0 or 1) and `number`, in time order.
+        In time order; with `is_open` where labels may be open.
+    past : PastSettings or None
+        With the label delay.
+
+    Returns
+    -------
+    DataFrame
+        Without `is_open`.
+    dict of str to int
+        Purchases that are left out as `open`, and as `made within the delay`.
+
+    Raises
+    ------
+    DataError
+        If no purchase is left.
+    """
+    is_open = table["is_open"].to_numpy() if "is_open" in table else np.zeros(len(table), dtype=bool)
+    moments = to_microseconds(table)
+    is_late = ~is_open & (moments > moments[-1] - (past.delay if past else 0))
+    kept = table[~is_open & ~is_late].drop(columns="is_open", errors="ignore").reset_index(drop=True)
+    if kept.empty:
+        n_days = (moments[-1] - moments[0]) / MICROSECONDS_A_DAY
+        delay = f"; label_delay_days must be below the {n_days:.1f} days of the history" if is_late.any() else ""
+        raise DataError(
+            f"no purchase has a label that is certain at the latest datetime (found {int(is_open.sum())} open, "
+            f"{int(is_late.sum())} made within the delay before{delay})"
+        )
+    return kept, {"open": int(is_open.sum()), "made within the delay": int(is_late.sum())}
+
+
+def prepare_table(
+    table: pd.DataFrame,
+    val_split: float,
+    test_split: float,
+    number_transform: Literal["asinh", "none"],
+    past: PastSettings | None = None,
+) -> Prepared:
+    """Purchases with their part and their scaled features, and what the training rows gave.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `datetime`, `returned` (0 or 1) and `number`, in time order; `group` where there is a group column.
     val_split, test_split, number_transform
         As the settings of the same names.
+    past : PastSettings, optional
+        Where each purchase has a past of its own.
 
     Raises
     ------
     DataError
         If a part gets no row, the training rows all have the same label, or a number cannot be scaled.
     """
-    table = table.assign(part=split_parts(len(table), val_split, test_split))
-    train_table = table[table["part"] == "train"]
-    if train_table["returned"].nunique() < 2:
-        label = "yes" if train_table["returned"].iloc[0] else "no"
-        n_train = counted(len(train_table), "training purchase")
+    parts = split_parts(len(table), val_split, test_split)
+    table = table.assign(part=parts if past is None else _hold_back(parts, to_microseconds(table), past))
+    is_train = table["part"] == "train"
+    train_labels = table["returned"][is_train]
+    if train_labels.nunique() < 2:
+        label = "yes" if train_labels.iloc[0] else "no"
+        n_train = counted(len(train_labels), "training purchase")
         raise DataError(f"the {n_train} must hold both labels (found only {label})")
-    scaler = Scaler.fit(train_table, number_transform)
-    return scaler.extend(table), scaler
+    if past is None:
+        scaler = Scaler.fit(table[is_train], number_transform)
+        return Prepared(scaler.extend(table), scaler, None)
+    rules = PastRules(**past.model_dump(), base_rate=round(float(train_labels.mean()), 6))
+    known = find_known_past(table, rules)
+    view, moments = known.of_rows(), np.asarray(table[order_column(table)])
+    table = table.assign(n_known=known.n_known)
+    scaler = Scaler.fit(table[is_train].assign(gap_seconds=gap_seconds(view, moments)[is_train]), number_transform)
+    described = describe_past(view, moments, known.returned, scaler, rules)
+    return Prepared(scaler.extend(table, TIME_FEATURES).assign(**described), scaler, rules)
+
+
+def _hold_back(parts: np.ndarray, moments: np.ndarray, past: PastSettings) -> np.ndarray:
+    """The parts, with `embargo` for purchases whose label is not certain at the first purchase of the part after."""
+    parts = parts.astype(object)
+    for part, later in (("train", "val"), ("val", "test")):
+        if not (parts == later).any():
+            continue
+        first = int((parts == later).argmax())
+        held = (parts == part) & ~is_certain(moments, int(moments[first]), past.delay)
+        if held.sum() == (parts == part).sum():
+            raise DataError(
+                f"label_delay_days must leave purchases in {part} whose label is certain when {later} begins (found "
+                f"{past.label_delay_days:g}: of {counted(int(held.sum()), 'purchase')} none)"
+            )
+        parts[held] = "embargo"
+    return parts
 
 
 def check_folds(n_folds: int, counts: dict[str, int], file: str, check: Callable[[int], None]) -> None:

@@ -10,9 +10,12 @@ from pydantic import model_validator
 from sklearn.preprocessing import MinMaxScaler
 
 from boomerang.base.checks import Section
-from boomerang.base.ensembles import SCALED_FEATURES
+from boomerang.base.ensembles import LOG_COUNT_SCALED, SCALED_FEATURES
 from boomerang.base.errors import DataError
 from boomerang.features.calendar import Table, raw_features
+
+# What is scaled, with a past of its own for each purchase also how many purchases are known.
+KINDS = (SCALED_FEATURES, (*SCALED_FEATURES, LOG_COUNT_SCALED))
 
 
 class Scaler(Section):
@@ -37,12 +40,20 @@ class Scaler(Section):
     def fit(cls, train_table: pd.DataFrame, number_transform: Literal["asinh", "none"]) -> "Scaler":
         """The range of each feature over `train_table`, which must hold training rows only.
 
+        Parameters
+        ----------
+        train_table : DataFrame
+            As for `raw_features`.
+        number_transform : {"asinh", "none"}
+            Applied to `number`.
+
         Raises
         ------
         DataError
             If the range of `number` is more than float64 can hold.
         """
-        values = raw_features(train_table, number_transform)
+        features = KINDS["n_known" in train_table]
+        values = raw_features(train_table, number_transform, features)
         low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
         number = SCALED_FEATURES.index("number_scaled")
         if not math.isfinite(high[number] - low[number]):
@@ -50,26 +61,32 @@ class Scaler(Section):
                 f"number must span a range that float64 can hold over the training purchases, or number_transform be "
                 f"asinh (found {low[number]!r} to {high[number]!r})"
             )
-        return cls(features=list(SCALED_FEATURES), number_transform=number_transform, data_min=low, data_max=high)
+        return cls(features=list(features), number_transform=number_transform, data_min=low, data_max=high)
 
     @model_validator(mode="after")
     def _hold_a_range_of_each_feature(self) -> "Scaler":
-        if tuple(self.features) != SCALED_FEATURES:
-            raise ValueError(f"features must be {list(SCALED_FEATURES)} (found {str(self.features)[:200]})")
-        if not len(self.data_min) == len(self.data_max) == len(SCALED_FEATURES):
+        if tuple(self.features) not in KINDS:
+            rule = " or ".join(str(list(kind)) for kind in KINDS)
+            raise ValueError(f"features must be {rule} (found {str(self.features)[:200]})")
+        if not len(self.data_min) == len(self.data_max) == len(self.features):
             found = f"{len(self.data_min)}, {len(self.data_max)}"
-            raise ValueError(f"data_min and data_max must have {len(SCALED_FEATURES)} numbers each (found {found})")
+            raise ValueError(f"data_min and data_max must have {len(self.features)} numbers each (found {found})")
         for low, high in zip(self.data_min, self.data_max, strict=True):
             if not 0 <= high - low < math.inf:
                 raise ValueError(f"data_max must be a finite way above data_min (found {low!r} to {high!r})")
         return self
 
+    @property
+    def counts(self) -> bool:
+        """Whether the count of known purchases is among the features."""
+        return LOG_COUNT_SCALED in self.features
+
     @cached_property
     def _fitted(self) -> MinMaxScaler:
         return MinMaxScaler().fit(np.array([self.data_min, self.data_max]))
 
-    def transform(self, table: Table) -> np.ndarray:
-        """The scaled features of `table`.
+    def transform(self, table: Table, features: tuple[str, ...] = ()) -> np.ndarray:
+        """The scaled features of `table`, or the first of them, where only those are asked for.
 
         ``(x - data_min) / (data_max - data_min)``, by scikit-learn's `MinMaxScaler`. Values outside the range seen in
         training lie outside 0 to 1. A feature that was constant there is 0 for any value: no weight ever learned what
@@ -77,7 +94,7 @@ class Scaler(Section):
 
         Returns
         -------
-        ndarray of shape (n_rows, 7), float32
+        ndarray of shape (n_rows, n_features), float32
 
         Raises
         ------
@@ -87,8 +104,10 @@ class Scaler(Section):
         # What is too large becomes infinite here, and is refused below.
         with np.errstate(over="ignore"):
             # What its `transform` computes, without the checks, which take longer than a prediction may.
-            values = raw_features(table, self.number_transform) * self._fitted.scale_ + self._fitted.min_
-            values[:, np.equal(self.data_min, self.data_max)] = 0.0
+            values = raw_features(table, self.number_transform, features or tuple(self.features))
+            n_features = values.shape[1]
+            values = values * self._fitted.scale_[:n_features] + self._fitted.min_[:n_features]
+            values[:, np.equal(self.data_min, self.data_max)[:n_features]] = 0.0
             scaled: np.ndarray = values.astype(np.float32)
         if (lost := ~np.isfinite(scaled).all(axis=1)).any():
             row = int(lost.argmax())
@@ -99,10 +118,19 @@ class Scaler(Section):
             )
         return scaled
 
-    def extend(self, table: pd.DataFrame) -> pd.DataFrame:
-        """`table` with its scaled features as further columns; raises DataError as `transform` does."""
-        scaled = pd.DataFrame(self.transform(table), columns=list(SCALED_FEATURES), index=table.index)
+    def extend(self, table: pd.DataFrame, features: tuple[str, ...] = ()) -> pd.DataFrame:
+        """`table` with its scaled features as further columns; parameters and errors are those of `transform`."""
+        columns = list(features or self.features)
+        scaled = pd.DataFrame(self.transform(table, features), columns=columns, index=table.index)
         return pd.concat([table, scaled], axis=1)
+
+    def scale_column(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Values of one feature, before scaling and as float64, scaled as `transform` does: of shape (n,), float32."""
+        at = self.features.index(name)
+        if self.data_min[at] == self.data_max[at]:
+            return np.zeros(len(values), dtype=np.float32)
+        scaled: np.ndarray = (values * self._fitted.scale_[at] + self._fitted.min_[at]).astype(np.float32)
+        return scaled
 
     def as_dict(self) -> dict[str, Any]:
         """The attributes as plain values, to be written as JSON."""

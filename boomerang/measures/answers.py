@@ -1,5 +1,7 @@
 """How well each question is answered on the test purchases, from the purchases and the trained ensembles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -12,11 +14,12 @@ from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.row_costs import RowCosts
 from boomerang.measures import metrics
 from boomerang.measures.baselines import predict_baselines
-from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, TestFigures
+from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, Stratum, TestFigures
 from boomerang.measures.figures import compare_losses, measure_models
 from boomerang.measures.gains import count_caught, list_gains
 from boomerang.measures.importance import Importance, permutation_importance
 from boomerang.measures.intervals import N_RESAMPLES, TABLE_CONFIDENCE
+from boomerang.measures.known_past_baselines import predict_by_known_past
 from boomerang.measures.metrics import DIGITS, round_figure
 from boomerang.measures.test_set import SEED, ModelPredictions, TestSet
 from boomerang.measures.verdicts import explain_calibration, write_verdict
@@ -51,14 +54,18 @@ def measure_test_part(
     if first == len(table):
         return TestFigures(majority_accuracy=None, resampling=None, questions={})
     returned = table["returned"].to_numpy()
-    test_set = TestSet(returned[first:], returned[:first], int((table["part"] == "val").sum()), margin)
+    before = np.concatenate([returned[table["part"] == part] for part in ("train", "val")])
+    test_set = TestSet(returned[first:], before, int((table["part"] == "val").sum()), margin)
+    strata = _divide_by_known_past(table, first)
     datetimes = table["datetime"].iloc[first:].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
     rows = None if costs is None else _cost_rows(costs, table.iloc[first:])
     models = predict_test_part(table, first, ensembles)
     questions = {}
     for question, judged in ANSWERS.items():
         importance = permutation_importance(ensembles, judged, table, first, SEED)
-        questions[question] = answer_question(question, judged, test_set, models[question], datetimes, importance, rows)
+        questions[question] = answer_question(
+            question, judged, test_set, models[question], datetimes, importance, rows, strata
+        )
     resampling = Resampling(n_resamples=N_RESAMPLES, confidence=TABLE_CONFIDENCE)
     return TestFigures(majority_accuracy=test_set.majority_accuracy, resampling=resampling, questions=questions)
 
@@ -79,7 +86,8 @@ def predict_test_part(
 ) -> dict[str, list[ModelPredictions]]:
     """By question, what ensembles, their combination, members and baselines say of the rows from `first` on."""
     logits = ensembles.member_logits(table, first, len(table))
-    baselines = predict_baselines(table, ensembles.metadata.seq_lengths[-1])
+    rules, longest = ensembles.metadata.past, ensembles.metadata.seq_lengths[-1]
+    baselines = predict_by_known_past(table, rules, longest) if rules else predict_baselines(table, longest)
     found = {}
     for question, judged in ANSWERS.items():
         names = ensembles_answering(question)
@@ -107,6 +115,7 @@ def answer_question(
     datetimes: list[str],
     importance: Importance,
     rows: RowCosts | None = None,
+    strata: dict[str, np.ndarray] | None = None,
 ) -> Answers:
     """How one question is answered.
 
@@ -126,6 +135,8 @@ def answer_question(
         Of the judged model.
     rows : RowCosts, optional
         What mistakes about each test purchase cost, where it shall be measured what acting is worth.
+    strata : dict of str to ndarray of shape (n_test,), bool, optional
+        Test purchases by how much of their past is known, where that differs.
     """
     by_name = {model.name: model for model in models}
     ours, figures = by_name[judged].probabilities, measure_models(test_set, models)
@@ -141,12 +152,32 @@ def answer_question(
         learned=any(model.beats_chance for model in figures),
         calibration=explain_calibration(test_set, next(model for model in figures if model.name == judged)),
         models=figures,
+        by_known_past={
+            name: _measure_stratum(test_set, models, is_in) for name, is_in in (strata or {}).items() if is_in.any()
+        },
         curves={name: _measure_curves(test_set, by_name[name].probabilities) for name in (judged, best) if has_curves},
         over_time=_average_over_time(test_set, ours, datetimes),
         decisions=_count_decisions(test_set, ours),
         importance=importance,
         gains=list_gains(test_set.returned, ours),
         worth=None if rows is None else measure_worth(question, test_set, by_name[judged], by_name[best], rows),
+    )
+
+
+def _divide_by_known_past(table: pd.DataFrame, first: int) -> dict[str, np.ndarray]:
+    """Which rows from `first` on have so many known purchases before them."""
+    if "n_known" not in table:
+        return {}
+    n_known = table["n_known"].to_numpy()[first:]
+    return {"0": n_known == 0, "1-2": (n_known == 1) | (n_known == 2), "3+": n_known >= 3}
+
+
+def _measure_stratum(test_set: TestSet, models: list[ModelPredictions], rows: np.ndarray) -> Stratum:
+    """Figures of all models but the members on some of the test purchases."""
+    part = TestSet(test_set.returned[rows], test_set.before, test_set.n_val, test_set.margin)
+    of_rows = [replace(model, probabilities=model.probabilities[rows]) for model in models if model.kind != "member"]
+    return Stratum(
+        n=int(rows.sum()), base_rate=round_figure(part.returned.mean()), models=measure_models(part, of_rows)
     )
 
 

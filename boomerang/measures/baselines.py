@@ -100,12 +100,14 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
         number and gap of the purchase before; for `made` both also read those of the purchase in question.
     """
     returned = table["returned"].to_numpy()
-    history = _History(returned, int((table["part"] == "train").sum()), int((table["part"] != "test").sum()))
-    found = {question: {"base_rate": history.base_rate()} for question in QUESTIONS}
-    orders = [order for order in MARKOV_ORDERS if order < history.first_val]
+    learner = Learner(returned, table["part"].to_numpy())
+    first_val = int((table["part"] == "train").sum())
+    found = {question: {"base_rate": learner.base_rate()} for question in QUESTIONS}
+    orders = [order for order in MARKOV_ORDERS if order < first_val]
     if orders:
-        found["next"]["previous_value"] = history.markov_chain(orders[:1])
-        found["next"]["markov_chain"] = history.markov_chain(orders)
+        chains = [(order, markov_chain(returned, first_val, len(returned), order)) for order in orders]
+        found["next"]["previous_value"] = learner.choose_chain(chains[:1])
+        found["next"]["markov_chain"] = learner.choose_chain(chains)
     n_lags = min(n_lags, MAX_LAGS)
     # The purchase before has one before it too: nobody observed the gap of the first purchase.
     first = max(n_lags, 2)
@@ -113,71 +115,84 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
     own = table[list(SCALED_FEATURES)].to_numpy()
     before = own[first - 1 : -1]
     own = own[first:]
-    if len(np.unique(returned[first : history.first_val])) == 2:
+    if len(np.unique(returned[first:first_val])) == 2:
         with threadpool_limits(limits=1):
-            found["next"]["logistic_regression"] = history.logistic_regression(labels)
-            found["next"]["gradient_boosting"] = history.gradient_boosting(np.hstack([labels, before]))
-            found["made"]["logistic_regression"] = history.logistic_regression(np.hstack([labels, own]))
-            found["made"]["gradient_boosting"] = history.gradient_boosting(np.hstack([labels, own]))
+            found["next"]["logistic_regression"] = learner.logistic_regression(labels)
+            found["next"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, before]))
+            found["made"]["logistic_regression"] = learner.logistic_regression(np.hstack([labels, own]))
+            found["made"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, own]))
     return found
 
 
 @dataclass(frozen=True)
-class _History:
-    """Labels of all purchases, the first rows of `val` and `test`, and the baselines of the test purchases.
+class Learner:
+    """Labels and parts of purchases in time order, and models that learn from those of `train`.
 
-    The `inputs` of a method may begin later than the labels; both end with the same purchase.
+    The inputs of a method may begin later than the labels; both end with the same purchase. Probabilities are those of
+    the purchases of `val`, then of `test`.
+
+    Attributes
+    ----------
+    returned : ndarray of shape (n_rows,), 0 or 1
+        Labels.
+    parts : ndarray of shape (n_rows,), str
+        The part of each; what is in none is neither learned from nor predicted.
     """
 
     returned: np.ndarray
-    first_val: int
-    first_test: int
+    parts: np.ndarray
+
+    def of(self, part: str) -> np.ndarray:
+        """Labels of the purchases of one part."""
+        labels: np.ndarray = self.returned[self.parts == part]
+        return labels
 
     def base_rate(self) -> Baseline:
         """The share of returns among the training purchases."""
-        probabilities = base_rate(self.returned, self.first_val, len(self.returned))
-        return Baseline(probabilities[self.first_test - self.first_val :], "share of the training purchases")
+        probabilities = np.full(len(self.of("test")), self.of("train").mean())
+        return Baseline(probabilities, "share of the training purchases")
 
-    def markov_chain(self, orders: list[int]) -> Baseline:
-        """The chain of the order that predicts the validation purchases best."""
-        n_rows = len(self.returned)
-        by_order = ((order, markov_chain(self.returned, self.first_val, n_rows, order)) for order in orders)
+    def choose_chain(self, by_order: Iterable[tuple[int, np.ndarray]]) -> Baseline:
+        """The Markov chain of the order that predicts the validation purchases best."""
         order, probabilities = self._choose(by_order)
-        return self._baseline(probabilities, f"order {order}")
+        return self.baseline(probabilities, f"order {order}")
 
     def logistic_regression(self, inputs: np.ndarray) -> Baseline:
         """Logistic regression with scikit-learn's default penalty."""
-        n_train = len(inputs) - (len(self.returned) - self.first_val)
         # Newton's method ends so near the optimum that differences between CPUs are far below `DIGITS`.
         model = LogisticRegression(solver="newton-cholesky", tol=1e-8, max_iter=200)
-        model.fit(inputs[:n_train], self.returned[-len(inputs) : self.first_val])
-        return self._baseline(model.predict_proba(inputs[n_train:])[:, 1], f"{inputs.shape[1]} inputs")
+        model.fit(*self._examples(inputs))
+        return self.baseline(model.predict_proba(self._later(inputs))[:, 1], f"{inputs.shape[1]} inputs")
 
     def gradient_boosting(self, inputs: np.ndarray) -> Baseline:
-        """Boosted trees, with as many rounds as predict the validation purchases best."""
-        n_train = len(inputs) - (len(self.returned) - self.first_val)
+        """Boosted trees, with as many rounds as predict the validation purchases best; NaN is no value."""
         model = HistGradientBoostingClassifier(
             learning_rate=0.05, max_iter=MAX_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=0
         )
-        model.fit(inputs[:n_train], self.returned[-len(inputs) : self.first_val])
+        model.fit(*self._examples(inputs))
         # One round after the other: for many purchases the probabilities of all rounds would take gigabytes.
-        by_round = enumerate((stage[:, 1] for stage in model.staged_predict_proba(inputs[n_train:])), start=1)
+        by_round = enumerate((stage[:, 1] for stage in model.staged_predict_proba(self._later(inputs))), start=1)
         rounds, probabilities = self._choose(by_round)
-        return self._baseline(probabilities, f"{inputs.shape[1]} inputs, {rounds} rounds")
+        return self.baseline(probabilities, f"{inputs.shape[1]} inputs, {rounds} rounds")
+
+    def baseline(self, probabilities: np.ndarray, chosen: str) -> Baseline:
+        """The baseline of these probabilities of the purchases of `val`, then of `test`."""
+        return Baseline(np.round(probabilities[len(self.of("val")) :], DIGITS), chosen)
+
+    def _examples(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        is_train = self.parts[-len(inputs) :] == "train"
+        return inputs[is_train], self.returned[-len(inputs) :][is_train]
+
+    def _later(self, inputs: np.ndarray) -> np.ndarray:
+        later: np.ndarray = inputs[np.isin(self.parts[-len(inputs) :], ("val", "test"))]
+        return later
 
     def _choose(self, options: Iterable[tuple[int, np.ndarray]]) -> tuple[int, np.ndarray]:
-        """The option of the lowest log loss on the validation purchases, and its probabilities.
-
-        Each option comes with the probabilities of all purchases from the first of `val` on.
-        """
-        targets = self.returned[self.first_val : self.first_test]
+        """The option of the lowest log loss on the validation purchases, and its probabilities."""
+        targets = self.of("val")
 
         def loss(option: tuple[int, np.ndarray]) -> float:
             # Rounded, so that equal models are equal on every CPU: `min` takes the first of them.
             return float(np.round(log_losses(targets, option[1][: len(targets)]).mean(), DIGITS))
 
         return min(options, key=loss)
-
-    def _baseline(self, probabilities: np.ndarray, chosen: str) -> Baseline:
-        """The baseline of these probabilities of all purchases from the first of `val` on."""
-        return Baseline(np.round(probabilities[self.first_test - self.first_val :], DIGITS), chosen)

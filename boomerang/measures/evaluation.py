@@ -16,8 +16,10 @@ from boomerang.measures.importance import Importance
 from boomerang.measures.intervals import Interval
 from boomerang.measures.worth import Worth
 
-# Format 3 added gains, and what acting is worth.
+# Format 3 added gains, what acting is worth, and figures by how much of the past is known.
 EVALUATION_FORMAT = 3
+# Known purchases of the group before a purchase.
+KNOWN_PAST = ("0", "1-2", "3+")
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, int_between(0, 1 << 40)]
 
@@ -75,6 +77,17 @@ class Decisions(Section):
         return self
 
 
+class Stratum(Section):
+    """Test purchases that know about as much of their past: how many, the share of returns, all models but the members.
+
+    The intervals are of these purchases alone.
+    """
+
+    n: Count
+    base_rate: Share
+    models: Annotated[list[ModelFigures], Field(min_length=2)]
+
+
 class Answers(Section):
     """How one question is answered on the test purchases.
 
@@ -95,6 +108,8 @@ class Answers(Section):
         One sentence or two: are the probabilities of `judged` surely off, and has the share of returns surely moved?
     models : list of ModelFigures
         By ascending log loss.
+    by_known_past : dict of str to Stratum
+        Where each purchase has a past of its own: by how many known purchases of its group there are before it.
     curves : dict of str to Curves
         Of `judged` and `best_baseline`; empty where all test purchases are alike.
     over_time, decisions, importance
@@ -112,6 +127,7 @@ class Answers(Section):
     learned: bool
     calibration: Line
     models: Annotated[list[ModelFigures], Field(min_length=2)]
+    by_known_past: Annotated[dict[str, Stratum], _in_order(KNOWN_PAST)]
     curves: dict[MeasuredName, Curves]
     over_time: OverTime
     decisions: Decisions

@@ -10,11 +10,12 @@ import torch
 from pydantic import Field
 
 from boomerang.base.checks import Section, int_between
-from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.ensembles import EnsembleSpec
 from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.metadata import Finite, MeasuredName
 from boomerang.combining.pools import Member
 from boomerang.measures.metrics import log_losses, round_figure
+from boomerang.model.windows import WindowInputs
 
 # How often each feature and each lag is shuffled; scikit-learn's `permutation_importance` does it as often.
 N_REPEATS = 5
@@ -71,16 +72,20 @@ def permutation_importance(
         Seeds the orders of the shuffles, which are the same for every feature and lag.
     """
     members = ensembles.pool(name).members
-    features = list(dict.fromkeys(f for ensemble, _ in members for f in ENSEMBLES[ensemble].features))
-    n_steps = {member: ENSEMBLES[member[0]].n_steps(member[1]) for member in members}
+    specs = ensembles.metadata.specs
+    features = list(dict.fromkeys(f for ensemble, _ in members for f in specs[ensemble].features))
+    n_steps = {member: specs[member[0]].n_steps(member[1]) for member in members}
     first_lag = min(length - steps + 1 for (_, length), steps in n_steps.items())
     lags = _choose_lags(first_lag, max(length for _, length in members))
-    cost = sum(n_steps[member] * (len(lags) + len(ENSEMBLES[member[0]].features)) for member in members)
+    cost = sum(n_steps[member] * (len(lags) + len(specs[member[0]].features)) for member in members)
     n_rows = min(len(table) - first, max(MIN_ROWS, min(MAX_ROWS, MAX_STEPS // (N_REPEATS * cost))))
     chosen = np.linspace(0, len(table) - first - 1, n_rows).round().astype(int)
     targets = table["returned"].to_numpy()[first:][chosen]
-    every = ensembles.windows(table, first, len(table))
-    windows = {member: every[member][chosen] for member in members}
+    of_table, windows = ensembles.windows(table), {}
+    for member in members:
+        of_member = of_table.of_member(member)
+        # Every test purchase has a window: enough purchases to train on lie before it.
+        windows[member] = of_member.windows.gather(of_member.of(first, len(table))[1][chosen])
     plain = {member: ensembles.logits(member, windows[member]) for member in members}
     draw = np.random.default_rng(seed)
     orders = [torch.from_numpy(draw.permutation(n_rows)) for _ in range(N_REPEATS)]
@@ -92,16 +97,16 @@ def permutation_importance(
         """By how much the log loss rises; `shuffle` gives the inputs of the members that change, in a given order."""
         shuffled = [shuffle(order) for order in orders]
         # All at once, because a member always computes whole batches, however few windows there are.
-        changed = {
-            member: np.split(ensembles.logits(member, torch.cat([inputs[member] for inputs in shuffled])), N_REPEATS)
-            for member in shuffled[0]
-        }
+        changed = {}
+        for member in shuffled[0]:
+            every = _repeat(windows[member], [of_order[member] for of_order in shuffled])
+            changed[member] = np.split(ensembles.logits(member, every), N_REPEATS)
         losses = [loss(plain | {member: changed[member][repeat] for member in changed}) for repeat in range(N_REPEATS)]
         return Rise(mean=round_figure(float(np.mean(losses)) - loss(plain)), spread=round_figure(float(np.std(losses))))
 
     return Importance(
-        features={feature: rise(partial(_shuffle_feature, windows, feature)) for feature in features},
-        lags={str(lag): rise(partial(_shuffle_lag, windows, lag)) for lag in lags},
+        features={feature: rise(partial(_shuffle_feature, windows, specs, feature)) for feature in features},
+        lags={str(lag): rise(partial(_shuffle_lag, windows, specs, lag)) for lag in lags},
         n_rows=n_rows,
     )
 
@@ -113,25 +118,48 @@ def _choose_lags(first: int, last: int) -> list[int]:
     return sorted({first, *np.geomspace(1, last, MAX_LAGS).round().astype(int).tolist()})
 
 
+def _repeat(windows: WindowInputs, shuffled: list[torch.Tensor]) -> WindowInputs:
+    """All shuffles of the windows of one member together."""
+    return WindowInputs(torch.cat(shuffled), windows.n_steps.repeat(len(shuffled)))
+
+
 def _shuffle_feature(
-    windows: dict[Member, torch.Tensor], feature: str, order: torch.Tensor
+    windows: dict[Member, WindowInputs], specs: dict[str, EnsembleSpec], feature: str, order: torch.Tensor
 ) -> dict[Member, torch.Tensor]:
-    """The windows of the members that read `feature`, each with that feature's values of another window."""
+    """The inputs of the members that read `feature`, each with that feature's values of another window."""
     found = {}
-    for member, inputs in windows.items():
-        if feature in ENSEMBLES[member[0]].features:
-            column = ENSEMBLES[member[0]].features.index(feature)
-            found[member] = inputs.clone()
-            found[member][:, :, column] = inputs[order, :, column]
+    for member, of_member in windows.items():
+        features = specs[member[0]].features
+        if feature in features:
+            column = slice(features.index(feature), features.index(feature) + 1)
+            found[member] = of_member.inputs.clone()
+            for from_end in range(of_member.inputs.shape[1]):
+                _exchange(found[member], of_member, from_end, column, order)
     return found
 
 
-def _shuffle_lag(windows: dict[Member, torch.Tensor], lag: int, order: torch.Tensor) -> dict[Member, torch.Tensor]:
-    """The windows of the members that reach back to `lag`, each with the purchase that another window has there."""
+def _shuffle_lag(
+    windows: dict[Member, WindowInputs], specs: dict[str, EnsembleSpec], lag: int, order: torch.Tensor
+) -> dict[Member, torch.Tensor]:
+    """The inputs of the members that reach back to `lag`, each with the purchase that another window has there."""
     found = {}
-    for member, inputs in windows.items():
-        if lag <= member[1]:
-            step = member[1] - lag
-            found[member] = inputs.clone()
-            found[member][:, step] = inputs[order, step]
+    for member, of_member in windows.items():
+        name, length = member
+        if lag <= length:
+            found[member] = of_member.inputs.clone()
+            # The last step is lag 0 where it is the purchase in question, else lag 1.
+            from_end = lag - 1 + specs[name].n_steps(length) - length
+            _exchange(found[member], of_member, from_end, slice(None), order)
     return found
+
+
+def _exchange(inputs: torch.Tensor, windows: WindowInputs, from_end: int, columns: slice, order: torch.Tensor) -> None:
+    """Put into `inputs`, at the step that is so many before the last, what another window has there.
+
+    Only windows that have such a step exchange it, in `order`.
+    """
+    n_steps = windows.n_steps
+    into = torch.nonzero(n_steps > from_end)[:, 0]
+    out_of = order[n_steps[order] > from_end]
+    values = windows.inputs[out_of, n_steps[out_of] - 1 - from_end, columns]
+    inputs[into, n_steps[into] - 1 - from_end, columns] = values

@@ -182,4 +182,7 @@ def compare_costs(ours: str, theirs: str, low: float | None, high: float | None)
     largest = max(abs(low), abs(high))
     if not largest:
         return f"{ours} costs the same as {theirs}, purchase by purchase"
-    return f"no difference between {ours} and {theirs}, can be shown; it is at most {show_amount(largest)} {per}"
+    return (
+        f"{ours} and {theirs}, cannot be told apart on these purchases; a difference of up to {show_amount(largest)} "
+        f"{per} is possible"
+    )

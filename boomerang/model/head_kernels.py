@@ -7,7 +7,7 @@ from boomerang.model.kernels import Float32Array, Int64Array, compiled, sigmoid
 
 @compiled
 def run_forward(hidden: Float32Array, last_nodes: Int64Array, weight: Float32Array, bias: Float32Array) -> Float32Array:
-    """Compute the linear layer on the last output of each window.
+    """Compute the linear layer on the last output of each window; of a window of no steps it gives the bias.
 
     Parameters
     ----------
@@ -24,9 +24,10 @@ def run_forward(hidden: Float32Array, last_nodes: Int64Array, weight: Float32Arr
     """
     logits = np.empty(len(last_nodes), np.float32)
     for window in range(len(last_nodes)):
-        logit = bias[0]
-        for unit in range(hidden.shape[1]):
-            logit += hidden[last_nodes[window], unit] * weight[0, unit]
+        logit, node = bias[0], last_nodes[window]
+        if node >= 0:
+            for unit in range(hidden.shape[1]):
+                logit += hidden[node, unit] * weight[0, unit]
         logits[window] = logit
     return logits
 
@@ -61,6 +62,8 @@ def run_backward(
     for window in range(len(last_nodes)):
         node, grad_logit = last_nodes[window], (sigmoid(logits[window]) - targets[window]) * shares[window]
         grad_bias[0] += grad_logit
+        if node < 0:
+            continue
         for unit in range(hidden.shape[1]):
             grad_weight[0, unit] += grad_logit * hidden[node, unit]
         for unit in range(hidden.shape[1]):

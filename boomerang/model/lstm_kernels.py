@@ -49,12 +49,6 @@ class Layer(NamedTuple):
 
 
 @compiled
-def _has_branches(step_starts: Int64Array) -> bool:
-    """Whether any node has several children; if none has, the nodes of a step lie in the order of their parents."""
-    return bool(step_starts[1] < step_starts[-1] - step_starts[-2])
-
-
-@compiled
 def _run_cells(
     gates: Float32Array, cells: Float32Array, tanh_cells: Float32Array, hidden: Float32Array, start: int, end: int
 ) -> None:
@@ -127,8 +121,10 @@ def run_forward(
     n_nodes, size = len(inputs), w_hh.shape[1]
     gates = np.empty((n_nodes, 4 * size), np.float32)
     cells, tanh_cells, hidden = [np.empty((n_nodes, size), np.float32) for _ in range(3)]
-    # The last step has the most nodes.
-    n_products = n_nodes - step_starts[-2] if _has_branches(step_starts) else 0
+    n_products = 0
+    if trie.has_branches:
+        for step in range(len(step_starts) - 2):
+            n_products = max(n_products, step_starts[step + 1] - step_starts[step])
     products = np.empty((n_products, 4 * size), np.float32)
     for node in range(n_nodes):
         for unit in range(4 * size):
@@ -231,7 +227,7 @@ def run_backward(
     """
     parents, step_starts = trie.parents, trie.step_starts
     inputs, w_ih, w_hh, grad_gates, _, _, hidden = layer
-    (n_nodes, size), has_branches, n_parents = hidden.shape, _has_branches(step_starts), step_starts[-2]
+    (n_nodes, size), has_branches, n_parents = hidden.shape, trie.has_branches, step_starts[-2]
     grad_cells = np.zeros((n_nodes, size), np.float32)
     # Gradient with respect to the product of a node's output with `w_hh`: the sum over the node's children.
     grad_products = np.zeros((n_parents, 4 * size), np.float32) if has_branches else grad_gates[step_starts[1] :]

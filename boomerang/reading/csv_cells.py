@@ -19,7 +19,7 @@ from pyarrow import csv as arrow_csv
 from boomerang.base.errors import DataError
 from boomerang.reading.csv_quotes import check_quotes, check_swallowed
 from boomerang.reading.csv_text import read_text
-from boomerang.reading.repeats import number_rows
+from boomerang.reading.repeats import number_cells
 
 # A row must fit into a block. Arrow counts blocks in 32 bits, and reads them one by one.
 MAX_BLOCK = 2**26
@@ -39,9 +39,10 @@ class Cells:
     misshapen : list of (int, int, str)
         Row number, number of cells and text of the rows that have too few or too many; they are not in `table`.
     others : DataFrame of str
-        The columns that were not asked for, of the same rows; none unless they are to be kept.
+        The columns that were not asked for, of the same rows; none unless they are to be kept. A further column that
+        must be there is among them in any case.
     numbers : Series of int64
-        The same number for rows alike in every column, those that were not asked for too.
+        The same number for rows alike in every column that was not asked for.
     """
 
     table: pd.DataFrame
@@ -51,7 +52,9 @@ class Cells:
     numbers: pd.Series
 
 
-def read_cells(path: Path, columns: dict[str, str], notes: list[str], keep_others: bool = False) -> Cells:
+def read_cells(
+    path: Path, columns: dict[str, str], notes: list[str], keep_others: bool = False, further: str | None = None
+) -> Cells:
     """Read the CSV, or gzipped CSV, at `path`.
 
     Parameters
@@ -65,6 +68,9 @@ def read_cells(path: Path, columns: dict[str, str], notes: list[str], keep_other
         Gets what was not in the plain form and how it was read.
     keep_others : bool
         Keep the other columns too, as `Cells.others`.
+    further : str, optional
+        Another column that must be there, by its name or, where no column has just that, by its name in other case. It
+        is kept in `Cells.others` by this name.
 
     Raises
     ------
@@ -80,12 +86,16 @@ def read_cells(path: Path, columns: dict[str, str], notes: list[str], keep_other
     check_quotes(path.name, body, n_leading + 1)
     header, n_lines = _read_header(path.name, n_leading + 1, body)
     header, others = _check_header(path.name, n_leading + 1, header, body.partition("\n")[0], tuple(columns), notes)
+    if further is not None:
+        header = _find_further(path.name, n_leading + 1, header, further)
+        others = [name for name in others if name != further.lower()]
     if others and not keep_others:
         notes.append(f"columns ignored: {_list(others)}")
     body = body.split("\n", n_lines)[n_lines] if body.count("\n") >= n_lines else ""
     if not body.strip():
         raise DataError(f"{path.name}: expected rows below the header (found none)")
-    cells, n_blank = _parse(path.name, n_leading + n_lines + 1, body, header, columns, keep_others)
+    kept = [name for name in header if name not in columns and (keep_others or name == further)]
+    cells, n_blank = _parse(path.name, n_leading + n_lines + 1, body, header, columns, kept)
     if n_leading + n_blank:
         notes.append(f"file: blank lines skipped: {n_leading + n_blank}")
     return cells
@@ -128,6 +138,17 @@ def _check_header(
     return [column or f"\n{position}" for position, column in enumerate(found)], others
 
 
+def _find_further(name: str, row: int, header: list[str], further: str) -> list[str]:
+    """The header with the name of a further column as it was asked for; raises DataError where there is none."""
+    alike = [column for column in header if column.lower() == further.lower()]
+    if not alike:
+        shown = _list([column if not column.startswith("\n") else "" for column in header])
+        raise DataError(
+            f"{name} row {row}: group_column must be a column of the file (found {further!r}, not in {shown})"
+        )
+    return [further if column == alike[0] else column for column in header]
+
+
 def _list(columns: list[str]) -> str:
     """Names from a file, safe to print on one line, each once."""
     shown = (column if column.isprintable() else repr(column) for column in columns)
@@ -135,9 +156,9 @@ def _list(columns: list[str]) -> str:
 
 
 def _parse(
-    name: str, first_row: int, body: str, header: list[str], columns: dict[str, str], keep_others: bool
+    name: str, first_row: int, body: str, header: list[str], columns: dict[str, str], others: list[str]
 ) -> tuple[Cells, int]:
-    """Every row of `body`, which starts below the header, and how many blank lines were left out."""
+    """Every row of `body`, which starts below the header, and how many blank lines were left out; keeps `others`."""
     table, skipped = _read_arrow(name, body, header)
     is_whole = np.ones(len(table) + len(skipped), dtype=bool)
     is_whole[[row.number - 1 for row in skipped]] = False
@@ -155,10 +176,9 @@ def _parse(
         for start, row in zip(starts[~is_whole], skipped, strict=True)
         if row.text.strip()
     ]
-    others = [column for column in header if column not in columns] if keep_others else []
     cells = table.select([*columns, *others]).to_pandas()
     cells.index = starts[is_whole]
-    numbers = number_rows(table)
+    numbers = number_cells(table.drop_columns(list(columns)))
     blank = (cells[list(columns)] == "").all(axis=1)
     if blank.any():
         # Blank cells, as in `,,`, are no blank line.

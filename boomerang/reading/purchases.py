@@ -12,12 +12,13 @@ import pandas as pd
 
 from boomerang.base.ensembles import order_column
 from boomerang.base.errors import DataError, SettingsError
+from boomerang.base.wording import counted
 from boomerang.reading.csv_cells import Cells, read_cells
 from boomerang.reading.datetimes import parse_datetimes, write_datetime
 from boomerang.reading.faults import BAD_DATE, Fault, Faults
 from boomerang.reading.numbers import parse_numbers
 from boomerang.reading.offsets import OWN, last_offset
-from boomerang.reading.repeats import Repeats, find_repeats
+from boomerang.reading.repeats import Repeats, find_repeats, number_rows
 
 YES = ("yes", "y", "true", "t", "1")
 NO = ("no", "n", "false", "f", "0")
@@ -36,7 +37,9 @@ class Purchases:
     table : DataFrame
         `datetime` (datetime64[us], naive local time), `returned` (int8, 0 or 1) and `number` (float64, finite); where
         the datetimes of the file have offsets also `instant` (datetime64[us], naive UTC). Sorted by the instant where
-        there is one, else by datetime; ties in file order, those of a file that falls throughout from its end.
+        there is one, else by datetime; ties in file order, those of a file that falls throughout from its end. With a
+        group column also `group` (int64): the place of its value in `group_values`, -1 where the cell is blank. Where
+        labels may be open also `is_open` (bool); `returned` is 0 there.
     rows : ndarray of shape (n_purchases,), int
         Where each stood in the file, as an editor numbers its rows.
     others : DataFrame of str
@@ -49,6 +52,8 @@ class Purchases:
         The offset of the local times, such as +09:00, where the datetimes share one; None with a timezone.
     repeats : Repeats
         Rows that stand several times in the file.
+    group_values : list of str
+        Values of the group column, in the order in which they come first. They are people: no artifact holds them.
     """
 
     table: pd.DataFrame
@@ -58,6 +63,7 @@ class Purchases:
     dropped: dict[str, int] = field(default_factory=dict)
     offset: str | None = None
     repeats: Repeats = field(default_factory=lambda: Repeats(0, []))
+    group_values: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> list[str]:
@@ -73,6 +79,8 @@ def read_purchases(
     on_bad_rows: str = "error",
     keep_others: bool = False,
     offset: str | None = OWN,
+    group_column: str | None = None,
+    open_returned: bool = False,
 ) -> Purchases:
     """Read the CSV, or gzipped CSV, at `path`.
 
@@ -90,6 +98,11 @@ def read_purchases(
         Keep the other columns too.
     offset : str or None
         Without a timezone, the offset whose local times are kept, as for `parse_datetimes`; by default the file's own.
+    group_column : str, optional
+        A further column whose values tell whose purchase each is. They are text: leading zeros and case count, blanks
+        around them do not.
+    open_returned : bool
+        Whether `returned` may be empty: not known yet.
 
     Raises
     ------
@@ -97,10 +110,10 @@ def read_purchases(
         If the file cannot be read as purchases; the message names row, column, value and rule.
     """
     notes: list[str] = []
-    cells = read_cells(path, COLUMNS, notes, keep_others)
+    cells = read_cells(path, COLUMNS, notes, keep_others, group_column)
     faults = Faults()
-    text = _strip_cells(cells, faults, notes)
-    labels = _parse_labels(cells.table["returned"], text["returned"], faults, notes)
+    text = _strip_cells(cells, faults, notes, open_returned)
+    labels = _parse_labels(cells.table["returned"], text["returned"], faults, notes, open_returned)
     times, expected = parse_datetimes(path.name, text["datetime"], notes, datetime_format, timezone, offset)
     faults.add(cells.table["datetime"], times.local.isna(), BAD_DATE, expected)
     numbers = parse_numbers(text["number"], faults)
@@ -108,15 +121,46 @@ def read_purchases(
         raise DataError(f"{path.name} {faults.describe(datetime_format)}")
     moments = times.columns()
     table = pd.DataFrame({**moments, "returned": labels, "number": numbers}).astype(dict.fromkeys(moments, "M8[us]"))
+    if open_returned:
+        table["is_open"] = text["returned"] == ""
     table = table[~table.index.isin(faults.rows)]
     if table.empty:
         first = faults.describe(datetime_format)
         raise DataError(f"{path.name}: no purchase is left, every row is bad; the first: {first}")
     table = _sort(table, notes)
     others = cells.others.loc[table.index].reset_index(drop=True)
+    group_values: list[str] = []
+    if group_column is not None:
+        codes, group_values = _number_groups(others[group_column], group_column, notes)
+        table = table.assign(group=codes)
+        others = others if keep_others else others.drop(columns=group_column)
     rows = table.index.to_numpy()
-    repeats = find_repeats(table[order_column(table)].to_numpy(), cells.numbers.loc[table.index].to_numpy())
-    return Purchases(table.reset_index(drop=True), rows, others, notes, faults.counts, times.offset, repeats)
+    # Two exports may spell the same purchase in two ways: what was read is compared, not how it was written.
+    read = [table[name].to_numpy() for name in (*moments, "returned", "number", "is_open") if name in table]
+    numbered = number_rows(len(table), [cells.numbers.loc[table.index].to_numpy(), *read])
+    repeats = find_repeats(table[order_column(table)].to_numpy(), numbered)
+    return Purchases(
+        table.reset_index(drop=True), rows, others, notes, faults.counts, times.offset, repeats, group_values
+    )
+
+
+def _number_groups(cells: pd.Series, name: str, notes: list[str]) -> tuple[np.ndarray, list[str]]:
+    """The codes of the groups, of shape (n_purchases,), int64, -1 for nobody, and the values that they stand for."""
+    values = cells.str.strip()
+    codes, found = pd.factorize(values.mask(values == ""))
+    n_blank = int((codes < 0).sum())
+    if n_blank == len(codes):
+        raise DataError(f"group_column {name}: all {counted(len(codes), 'cell')} are blank, so nobody has a past")
+    if len(found) == 1 and len(codes) > 1:
+        notes.append(f"{name}: a single value in all purchases, so there is one history, as without a group column")
+    if len(found) == len(codes) - n_blank > 1:
+        notes.append(
+            f"{name}: every value stands once, as that of an order number does, so no purchase has a past; a group "
+            f"column tells whose purchases belong together"
+        )
+    if n_blank:
+        notes.append(f"{name}: {n_blank:,} of {len(codes):,} cells are blank: purchases of nobody that is known")
+    return codes.astype(np.int64), found.tolist()
 
 
 def _sort(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
@@ -136,7 +180,7 @@ def _sort(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return table.sort_values(column, kind="stable")
 
 
-def _strip_cells(cells: Cells, faults: Faults, notes: list[str]) -> pd.DataFrame:
+def _strip_cells(cells: Cells, faults: Faults, notes: list[str], open_returned: bool) -> pd.DataFrame:
     """The cells without outer blanks; too long ones are blank. Notes faults that any column can have."""
     if cells.misshapen:
         rows, counts, texts = zip(*cells.misshapen, strict=True)
@@ -151,15 +195,19 @@ def _strip_cells(cells: Cells, faults: Faults, notes: list[str]) -> pd.DataFrame
         is_long = text[name].str.len() > MAX_CELL
         faults.add(text[name], is_long, f"{name} too long", f"{name} must have at most {MAX_CELL} characters")
         text[name] = text[name].mask(is_long, "")
-        faults.add(cells.table[name], text[name] == "", f"{name} blank", f"{name} must not be blank")
+        if not (open_returned and name == "returned"):
+            faults.add(cells.table[name], text[name] == "", f"{name} blank", f"{name} must not be blank")
     return text
 
 
-def _parse_labels(cells: pd.Series, text: pd.Series, faults: Faults, notes: list[str]) -> pd.Series:
+def _parse_labels(
+    cells: pd.Series, text: pd.Series, faults: Faults, notes: list[str], open_returned: bool
+) -> pd.Series:
     """1 for yes, 0 for no and for what is neither, int8."""
     labels = text.str.lower()
-    expected = f"returned must be one of {'/'.join(YES + NO)}"
-    faults.add(cells, ~labels.isin(YES + NO), "returned not a label", expected)
+    also = ("",) if open_returned else ()
+    expected = f"returned must be one of {'/'.join(YES + NO)}{' or empty' if open_returned else ''}"
+    faults.add(cells, ~labels.isin(YES + NO + also), "returned not a label", expected)
     others = text[~text.isin(("yes", "no")) & labels.isin(YES + NO)].value_counts()
     if len(others):
         notes.append(f"returned: {_list_words({str(word): int(count) for word, count in others.items()})}")
@@ -199,39 +247,71 @@ def append_purchase(
     SettingsError
         If a CSV would be refused with it, or it is earlier than the last past purchase: in time, where offsets tell it.
     """
-    made = _parse_made(table, next_datetime, datetime_format, timezone)
+    made = parse_purchase(table, next_datetime, next_number, datetime_format, timezone)
+    last = table.iloc[-1]
+    if made[order_column(made)].iloc[0] < last[order_column(table)]:
+        written = write_datetime(last, datetime_format)
+        raise SettingsError(
+            f"next_datetime must not be earlier than the last purchase, {written} (found {next_datetime!r})"
+        )
+    return pd.concat([table, made], ignore_index=True)
+
+
+def parse_purchase(
+    table: pd.DataFrame,
+    next_datetime: str,
+    next_number: str,
+    datetime_format: str | None = None,
+    timezone: str | None = None,
+) -> pd.DataFrame:
+    """A purchase just made, as a table of one row with the columns of `table`; parameters as in `append_purchase`.
+
+    Its `returned`, not known yet, is 0, and it is of no group.
+
+    Raises
+    ------
+    SettingsError
+        If a CSV would be refused with it.
+    """
+    times = parse_moment(table, "next_datetime", next_datetime, datetime_format, timezone)
     faults = Faults()
     numbers = parse_numbers(pd.Series([next_number.strip()]), faults)
     if faults.found:
         raise SettingsError(f"next_{faults.found[0].expected} (found {next_number!r})")
-    row = pd.DataFrame({**made, "returned": [0], "number": numbers})[list(table)].astype(table.dtypes)
-    return pd.concat([table, row], ignore_index=True)
+    row = pd.DataFrame({**times, "returned": [0], "number": numbers, "is_open": [True], "group": [-1]})
+    return row[list(table)].astype(table.dtypes)
 
 
-def _parse_made(
-    table: pd.DataFrame, next_datetime: str, datetime_format: str | None, timezone: str | None
+def parse_moment(
+    table: pd.DataFrame, name: str, text: str, datetime_format: str | None, timezone: str | None
 ) -> dict[str, pd.Series]:
-    """When the purchase after those of `table` was made: its columns of one row; parameters as in `append_purchase`."""
+    """The columns, of one row, that tell a time written as those of `table` were.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As in `Purchases`.
+    name, text : str
+        What messages call it, and what was written.
+    datetime_format, timezone : str or None
+        As for `read_purchases`.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read so, or has an offset where those of `table` have none, or the other way round.
+    """
     has_offsets = "instant" in table
     offset = last_offset(table) if has_offsets and not timezone else OWN
-    text = pd.Series([next_datetime.strip()])
-    times, _ = parse_datetimes("next_datetime", text, [], datetime_format, timezone, offset)
-    if has_offsets != (times.instants is not None) and times.local.notna().all():
-        how = "an offset, as the datetimes" if has_offsets else "no offset, as the datetimes"
-        raise SettingsError(f"next_datetime must have {how} of the past purchases have (found {next_datetime!r})")
-    made = times.columns()
-    last = table.iloc[-1]
-    written = write_datetime(last, datetime_format)
+    times, _ = parse_datetimes(name, pd.Series([text.strip()]), [], datetime_format, timezone, offset)
     if times.local.isna().any():
         form = f"in the form {datetime_format}" if datetime_format else "an ISO 8601 date"
-        raise SettingsError(
-            f"next_datetime must be {form}, as in the training, like {written} (found {next_datetime!r})"
-        )
-    if made[order_column(made)].iloc[0] < last[order_column(table)]:
-        raise SettingsError(
-            f"next_datetime must not be earlier than the last purchase, {written} (found {next_datetime!r})"
-        )
-    return made
+        written = write_datetime(table.iloc[-1], datetime_format)
+        raise SettingsError(f"{name} must be {form}, as in the training, like {written} (found {text!r})")
+    if has_offsets != (times.instants is not None):
+        how = "an offset, as the datetimes" if has_offsets else "no offset, as the datetimes"
+        raise SettingsError(f"{name} must have {how} of the past purchases have (found {text!r})")
+    return times.columns()
 
 
 def parse_labels(text: str) -> np.ndarray:

@@ -1,17 +1,21 @@
 """Rows that stand several times, and stretches of time that do so as a whole: two exports that overlap."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # A stretch has at least so many datetimes: one order that was keyed in twice is none.
 FEWEST_DATETIMES = 3
 # A stretch is told of only if chance makes one so long less often than once in so many files.
 FALSE_ALARMS = 1e-6
-TIMES = {2: "twice", 3: "three times"}
+# A stretch that stands 4 or 6 times is found by a factor of that; more exports than these hardly end in one file.
+FACTORS = (2, 3, 5, 7, 11, 13)
+WORDS = {2: "twice", 3: "three times"}
 MAX_SHOWN = 3
 
 
@@ -37,10 +41,10 @@ class Repeats:
         """One sentence for people if whole stretches stand twice; none else."""
         if not self.stretches:
             return []
-        shown = [
-            f"the {stretch.rows:,} rows from {stretch.first} to {stretch.last} stand {TIMES[stretch.times]}"
-            for stretch in self.stretches[:MAX_SHOWN]
-        ]
+        shown = []
+        for stretch in self.stretches[:MAX_SHOWN]:
+            how_often = WORDS.get(stretch.times, f"{stretch.times} times")
+            shown.append(f"the {stretch.rows:,} rows from {stretch.first} to {stretch.last} stand {how_often}")
         more = len(self.stretches) - len(shown)
         if more:
             shown.append(f"{more} more {'stretch does' if more == 1 else 'stretches do'} so")
@@ -50,11 +54,20 @@ class Repeats:
         ]
 
 
-def number_rows(table: pa.Table) -> np.ndarray:
-    """A number for each row of text, of shape (n_rows,), int64: the same one for rows alike in every column."""
-    numbers = np.zeros(len(table), dtype=np.int64)
-    for column in table.columns:
-        codes = column.combine_chunks().dictionary_encode().indices.to_numpy()
+def number_cells(table: pa.Table) -> np.ndarray:
+    """A number for each row of text, of shape (n_rows,), int64: the same one for rows alike in every column.
+
+    Blanks around a cell tell no rows apart.
+    """
+    cells = (pc.utf8_trim_whitespace(column.combine_chunks()) for column in table.columns)
+    return number_rows(len(table), [column.dictionary_encode().indices.to_numpy() for column in cells])
+
+
+def number_rows(n_rows: int, columns: Sequence[np.ndarray]) -> np.ndarray:
+    """A number for each row, of shape (n_rows,), int64: the same one for rows whose values are equal in all columns."""
+    numbers = np.zeros(n_rows, dtype=np.int64)
+    for column in columns:
+        codes = pd.factorize(column)[0].astype(np.int64)
         # Both are below the number of rows, so their pair fits 64 bits.
         numbers = pd.factorize(numbers * (codes.max(initial=0) + 1) + codes)[0].astype(np.int64)
     return numbers
@@ -80,8 +93,8 @@ def find_repeats(times: np.ndarray, numbers: np.ndarray) -> Repeats:
     # By datetime, how many different rows there are.
     place = np.searchsorted(starts, rows, side="right") - 1
     n_different = np.bincount(place, minlength=len(starts))
-    stretches = []
-    for factor in TIMES:
+    stretches = {}
+    for factor in FACTORS:
         n_repeated = np.bincount(place[counts % factor == 0], minlength=len(starts))
         for first, end in _find_runs(n_repeated == n_different):
             n_inside = int(n_different[first:end].sum())
@@ -90,8 +103,12 @@ def find_repeats(times: np.ndarray, numbers: np.ndarray) -> Repeats:
             if end - first >= FEWEST_DATETIMES and not is_chance:
                 end_row = starts[end] if end < len(starts) else len(times)
                 begin, last = (str(times[row].astype("datetime64[s]")) for row in (starts[first], starts[end - 1]))
-                stretches.append(Stretch(begin, last, int(end_row - starts[first]), factor))
-    return Repeats(len(times) - len(rows), sorted(stretches, key=lambda stretch: (stretch.first, stretch.times)))
+                # What stands six times is found by two factors, and told of once.
+                n_times = int(np.gcd.reduce(counts[(first <= place) & (place < end)]))
+                stretches[first, end] = Stretch(begin, last, int(end_row - starts[first]), n_times)
+    return Repeats(
+        len(times) - len(rows), sorted(stretches.values(), key=lambda stretch: (stretch.first, stretch.times))
+    )
 
 
 def _find_runs(is_in: np.ndarray) -> list[tuple[int, int]]:

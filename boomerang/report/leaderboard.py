@@ -1,11 +1,13 @@
-"""The leaderboard of the report and of the model card: one table of columns for both."""
+"""The leaderboard of the report and of the model card, and the same by how much of the past is known."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from boomerang.combining.decisions import show_amount
+from boomerang.measures.evaluation import Answers
 from boomerang.measures.figures import ModelFigures
 from boomerang.measures.intervals import Interval
 
@@ -25,6 +27,36 @@ class Column:
     title: str
     html: Callable[[ModelFigures], str] | None
     markdown: Callable[[ModelFigures], str] | None
+
+
+class KnownPastRow(NamedTuple):
+    """Test purchases of which about as much is known: how many, the share of returns, and the models to compare there.
+
+    `best_baseline` is the best of these purchases, whichever is the best of all; `group_rate` is None where it was not
+    measured.
+    """
+
+    title: str
+    n: int
+    base_rate: float
+    judged: ModelFigures
+    best_baseline: ModelFigures
+    group_rate: ModelFigures | None
+
+
+# What the report calls the purchases with so many known ones of their group before them.
+KNOWN_PAST_TITLES = {"0": "none", "1-2": "1 or 2", "3+": "3 or more"}
+
+
+def list_known_past(answers: Answers) -> list[KnownPastRow]:
+    """A row for each stratum that has test purchases; none where purchases have no past of their own."""
+    rows = []
+    for name, stratum in answers.by_known_past.items():
+        by_name = {model.name: model for model in stratum.models}
+        best = next(model for model in stratum.models if model.kind == "baseline")
+        measured = (by_name[answers.judged], best, by_name.get("group_rate"))
+        rows.append(KnownPastRow(KNOWN_PAST_TITLES[name], stratum.n, stratum.base_rate, *measured))
+    return rows
 
 
 def format_number(value: float | None, digits: int) -> str:
@@ -52,7 +84,8 @@ def _bounds(interval: Interval, digits: int) -> str:
     return f"({format_number(interval.low, digits)} to {format_number(interval.high, digits)})"
 
 
-def _html_interval(interval: Interval | None, digits: int) -> Markup:
+def interval_cell(interval: Interval | None, digits: int) -> Markup:
+    """A figure with its bounds in small print."""
     if interval is None:
         return Markup("undefined")
     value, bounds = format_number(interval.value, digits), _bounds(interval, digits)
@@ -73,6 +106,11 @@ def _html_calibration(model: ModelFigures) -> Markup:
     return Markup("{} <small>by chance {}</small>").format(error, chance)
 
 
+def log_loss_text(model: ModelFigures) -> str:
+    """The log loss with its bounds, as the card has it."""
+    return f"{four_digits(model.log_loss.value)} {_bounds(model.log_loss, 4)}".rstrip()
+
+
 def _same(title: str, figure: Callable[[ModelFigures], float | None]) -> Column:
     """A column of plain figures to four digits, the same in report and card."""
     return Column(title, lambda model: four_digits(figure(model)), lambda model: four_digits(figure(model)))
@@ -81,13 +119,13 @@ def _same(title: str, figure: Callable[[ModelFigures], float | None]) -> Column:
 COLUMNS = (
     Column(
         "log loss",
-        lambda model: _html_interval(model.log_loss, 4),
-        lambda model: f"{four_digits(model.log_loss.value)} {_bounds(model.log_loss, 4)}".rstrip(),
+        lambda model: interval_cell(model.log_loss, 4),
+        log_loss_text,
     ),
-    Column("skill", lambda model: _html_interval(model.skill, 3), lambda model: format_number(model.skill.value, 3)),
+    Column("skill", lambda model: interval_cell(model.skill, 3), lambda model: format_number(model.skill.value, 3)),
     Column(
         "ROC-AUC",
-        lambda model: _html_interval(model.roc_auc, 4),
+        lambda model: interval_cell(model.roc_auc, 4),
         lambda model: four_digits(model.roc_auc.value if model.roc_auc else None),
     ),
     _same("PR-AUC", lambda model: model.pr_auc),

@@ -7,7 +7,7 @@ from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
 from boomerang.combining.metadata import Metadata
 from boomerang.measures.evaluation import Evaluation
 from boomerang.measures.importance import N_REPEATS
-from boomerang.report.leaderboard import COLUMNS
+from boomerang.report.leaderboard import COLUMNS, list_known_past, log_loss_text
 from boomerang.report.report import load_template, sort_features
 
 
@@ -20,6 +20,8 @@ def write_card(evaluation: Evaluation, metadata: Metadata) -> str:
         asked={name: spec.question for name, spec in ENSEMBLES.items()},
         n_repeats=N_REPEATS,
         sort_features=sort_features,
+        known_past={question: list_known_past(answers) for question, answers in evaluation.questions.items()},
+        log_loss_text=log_loss_text,
         columns=[column for column in COLUMNS if column.markdown],
         n_members=len(metadata.ensembles) * len(metadata.seq_lengths),
     )

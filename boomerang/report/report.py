@@ -14,7 +14,14 @@ from boomerang.measures.importance import N_REPEATS, Importance
 from boomerang.measures.intervals import CONFIDENCE
 from boomerang.measures.worth import name_way
 from boomerang.report.charts import Series, bar_chart, fitting_axis, index_axis, line_chart, share_axis
-from boomerang.report.leaderboard import COLUMNS, amount_cell, describe_blocks, four_digits
+from boomerang.report.leaderboard import (
+    COLUMNS,
+    amount_cell,
+    describe_blocks,
+    four_digits,
+    interval_cell,
+    list_known_past,
+)
 
 HERE = Path(__file__).parent
 PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -44,10 +51,12 @@ def write_report(evaluation: Evaluation) -> str:
         explained=EXPLAINED,
         part_names=PART_NAMES,
         n_repeats=N_REPEATS,
-        shuffled_rows=describe_shuffled,
         amount_cell=amount_cell,
+        interval_cell=interval_cell,
         confidence=CONFIDENCE,
         panel_costs=_choose_panel_costs,
+        shuffled_rows=describe_shuffled,
+        known_past={question: list_known_past(answers) for question, answers in evaluation.questions.items()},
         columns=[column for column in COLUMNS if column.html],
         style=Markup(style),
         style_hash=_hash(style),

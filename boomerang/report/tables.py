@@ -24,13 +24,21 @@ METRICS = ("log_loss", "skill", "brier", "roc_auc", "calibration_error")
 
 
 def list_models(evaluation: Evaluation) -> pd.DataFrame:
-    """The leaderboard: a row per question and model, the best first; bounds of an interval in columns of their own."""
+    """The leaderboard: a row per question and model, the best first; bounds of an interval in columns of their own.
+
+    Where each purchase has a past of its own, all models but the members have further rows, for the purchases of which
+    so many are known: `known_past` is `all`, `0`, `1-2` or `3+`.
+    """
     rows = [
-        {"question": question, **_flatten(model)}
+        {"question": question, "known_past": known_past, **_flatten(model)}
         for question, answers in evaluation.questions.items()
-        for model in answers.models
+        for known_past, models in [
+            ("all", answers.models),
+            *((name, stratum.models) for name, stratum in answers.by_known_past.items()),
+        ]
+        for model in models
     ]
-    return pd.DataFrame(rows, columns=["question", *_list_columns()])
+    return pd.DataFrame(rows, columns=["question", "known_past", *_list_columns()])
 
 
 def _flatten(model: ModelFigures) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boomerang.base.ensembles import ANSWERS, LABELS
 from boomerang.combining.decisions import Costs
 from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.row_costs import RowCosts
@@ -31,15 +32,17 @@ def score_rows(
     rule: float | Costs | None,
     chunk: int = CHUNK,
     deciding: Collection[str] | None = None,
+    by_risk: bool = False,
 ) -> Iterator[pd.DataFrame]:
-    """Tables of scored purchases, in time order, until all are done.
+    """Tables of scored purchases, in the order of the file, until all are done.
 
     Parameters
     ----------
     ensembles : TrainedEnsembles
         With `names` among those loaded.
     purchases : Purchases
-        What to score; each row's past is the rows before it.
+        What to score; each row's past are the rows before it or, where each has a past of its own, those of its group
+        that were known by then. A row whose label is open is scored, and nobody's past.
     names : list of str
         What predicts, a column each.
     rule : float or Costs, optional
@@ -50,31 +53,49 @@ def score_rows(
         Rows of a table.
     deciding : collection of str, optional
         Those of `names` by which to decide; all by default.
+    by_risk : bool
+        Order by the probability of what answers for a purchase just made, or else of the last of `names`, the highest
+        first; ties, and rows without a probability, in the order of the file.
 
     Yields
     ------
     DataFrame
-        `row` (in the file), `datetime`, `returned`, `number`, `part` (as `tell_parts` has it), `threshold` where
-        each row has its own, then the probabilities, decisions and costs, which are empty where the past is shorter
-        than any member needs, then the other columns of the file, each as `input_<column>` where its name is taken.
+        `row` (in the file), `datetime`, `returned` (empty where it is open), `number`, `part` (as `tell_parts` has it),
+        `threshold` where each row has its own, then the probabilities, decisions and costs, which are empty where the
+        past is shorter than any member needs, then the other columns of the file, each as `input_<column>` where its
+        name is taken.
     """
-    table = ensembles.metadata.scaling.extend(purchases.table)
-    labels = np.array(["no", "yes"])
-    parts = tell_parts(ensembles.metadata.source, purchases.table["datetime"])
-    for first in range(0, len(table), chunk):
-        end = min(first + chunk, len(table))
-        rows = table.iloc[first:end]
+    table = ensembles.scale(purchases.table)
+    is_open = table["is_open"].to_numpy() if "is_open" in table else np.zeros(len(table), dtype=bool)
+    parts = np.full(len(table), "new", dtype=object)
+    parts[~is_open] = tell_parts(ensembles.metadata.source, purchases.table["datetime"][~is_open])
+    windows = ensembles.windows(table)
+    scores = (
+        ensembles.score_scaled(windows, first, min(first + chunk, len(table)), names)
+        for first in range(0, len(table), chunk)
+    )
+    order = np.argsort(purchases.rows, kind="stable")
+    # A file in time order is written as it is scored; for another order all must be scored first.
+    if by_risk or (order != np.arange(len(order))).any():
+        every = pd.concat(scores)
+        if by_risk:
+            judged = ANSWERS["made"] if ANSWERS["made"] in names else names[-1]
+            order = order[np.argsort(-every[judged].to_numpy()[order], kind="stable")]
+        scores = (every.iloc[order[first : first + chunk]] for first in range(0, len(order), chunk))
+    labels = np.array([*LABELS, None], dtype=object)
+    for number, probabilities in enumerate(scores):
+        at = order[number * chunk : (number + 1) * chunk]
+        rows = table.iloc[at]
         scored = pd.DataFrame(
             {
-                "row": purchases.rows[first:end],
+                "row": purchases.rows[at],
                 "datetime": rows["datetime"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str.removesuffix(".000000").to_numpy(),
-                "returned": labels[rows["returned"]],
+                "returned": labels[np.where(is_open[at], len(LABELS), rows["returned"])],
                 # As objects: in a column of floats, whole numbers would get back their `.0`.
                 "number": pd.Series(list(map(_shorten, rows["number"].tolist())), dtype=object),
-                "part": parts[first:end],
+                "part": parts[at],
             }
         )
-        probabilities = ensembles.score_scaled(table, first, end)
         costs = RowCosts.of(rule, rows, len(rows)) if isinstance(rule, Costs) else None
         if costs is not None and costs.costs.columns:
             scored["threshold"] = _round(costs.thresholds)
@@ -82,13 +103,13 @@ def score_rows(
             of_name = probabilities[name].to_numpy()
             scored[name] = of_name.round(DIGITS)
             if rule is not None and (deciding is None or name in deciding):
-                acts = labels[(of_name >= (rule if costs is None else costs.thresholds)).astype(int)].astype(object)
+                acts = labels[(of_name >= (rule if costs is None else costs.thresholds)).astype(int)]
                 acts[np.isnan(of_name)] = None
                 scored[f"act_{name}"] = acts
             if costs is not None and (deciding is None or name in deciding):
                 act, let_be = costs.expect(of_name)
                 scored[f"cost_act_{name}"], scored[f"cost_let_be_{name}"] = _round(act), _round(let_be)
-        others = purchases.others.iloc[first:end].reset_index(drop=True)
+        others = purchases.others.iloc[at].reset_index(drop=True)
         others.columns = pd.Index(_rename(list(others.columns), list(scored.columns)))
         yield pd.concat([scored, others], axis=1)
 

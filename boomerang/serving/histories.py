@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boomerang.base.errors import DataError
+from boomerang.base.errors import DataError, SettingsError
+from boomerang.base.settings import PastSettings
+from boomerang.features.known_past import NOBODY, select_past
 
 COLUMNS = ("datetime", "returned", "number")
 EVERY = slice(None)
@@ -52,6 +54,97 @@ def read_history(
         columns = {name: np.append(values, purchase[name]) for name, values in columns.items()}
     checks = {"datetime": _check_times, "returned": _check_labels, "number": _check_numbers}
     return {name: checks[name](values) for name, values in columns.items()}
+
+
+def read_table(
+    history: History, needed: Sequence[str], part: slice, past: PastSettings | None
+) -> dict[str, np.ndarray]:
+    """The columns of a history of all groups, whose labels may be missing; parameters and errors as in `read_history`.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_purchases,)
+        As `read_history`, with `is_open` (bool) where a label is missing and `group` (int64) where `past` has a group
+        column.
+    """
+    if not isinstance(history, pd.DataFrame) or list(history.columns).count("returned") != 1:
+        return read_history(history, needed, part)
+    is_open = history["returned"].isna().to_numpy()
+    columns = read_history(history.assign(returned=history["returned"].where(~is_open, 0)), needed, part)
+    if is_open.any():
+        columns["is_open"] = is_open[part]
+    if past is not None and past.group_column is not None:
+        codes, _ = pd.factorize(_read_groups(history, past.group_column))
+        columns["group"] = codes.astype(np.int64)[part]
+    return columns
+
+
+def read_known_past(
+    history: pd.DataFrame, past: PastSettings, made: Any, group: object, now: Any
+) -> dict[str, np.ndarray]:
+    """The known past of one group and, as the last row, the purchase just made, where there is one.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Purchases of all groups in time order, or of one where `group` is None.
+    past : PastSettings
+        Of the training.
+    made : (datetime, number) or None
+        The purchase just made.
+    group : str, int or None
+        Whose past.
+    now : datetime-like or None
+        When it is asked.
+
+    Raises
+    ------
+    DataError, SettingsError
+        As `read_history`, or if `group` and the columns of `history` do not go together.
+    """
+    has_groups = past.group_column is not None and past.group_column in history.columns
+    if has_groups != (group is not None):
+        rule = f"group goes with a history that has the column {past.group_column} of the training, and with it alone"
+        raise SettingsError(f"{rule} (found group {group!r:.100}, columns {list(map(str, history.columns))!r:.200})")
+    columns = read_table(history, COLUMNS, EVERY, past if has_groups else None)
+    # Without a group, all of the history is one group's.
+    code = 0
+    if has_groups:
+        values = _read_groups(history, str(past.group_column)).to_numpy()
+        at = np.flatnonzero(values == _group_text(group))
+        code = int(columns["group"][at[0]]) if len(at) else NOBODY
+    else:
+        columns["group"] = np.zeros(len(columns["returned"]), dtype=np.int64)
+    purchase = None if made is None else _read_made(made)
+    if purchase is not None:
+        moment = purchase["datetime"]
+    elif now is not None:
+        moment = _read_made((now, 0))["datetime"]
+    else:
+        moment = columns["datetime"].max() if len(columns["datetime"]) else np.datetime64("NaT")
+    # Without any purchase and any time, nothing is known.
+    is_asked = not np.isnat(moment)
+    rows = select_past(columns, past, code, moment, inclusive=made is None) if is_asked else np.arange(0)
+    found = {name: columns[name][rows] for name in COLUMNS}
+    if purchase is None:
+        return found
+    return {name: np.append(values, purchase[name]) for name, values in found.items()}
+
+
+def _read_groups(history: pd.DataFrame, name: str) -> pd.Series:
+    """The values of the group column as text, missing where nobody is known."""
+    if list(history.columns).count(name) != 1:
+        raise DataError(f"history: the column {name} of the training is needed once, to tell whose each purchase is")
+    texts = history[name].map(_group_text, na_action="ignore")
+    return texts.mask(texts == "")
+
+
+def _group_text(value: object) -> str:
+    """A group as a file would have it: a whole number without its `.0`, and what is missing as a blank."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if isinstance(value, float) and is_whole else value).strip()
 
 
 def _find_columns(table: pd.DataFrame, needed: Sequence[str]) -> list[str]:

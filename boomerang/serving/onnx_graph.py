@@ -18,13 +18,18 @@ OPSET, IR_VERSION = 17, 8
 
 
 def build_graph(
-    models: dict[int, MemberLSTM], n_steps: dict[int, int], weights: np.ndarray, temperature: float
+    models: dict[int, MemberLSTM],
+    n_steps: dict[int, int],
+    weights: np.ndarray,
+    temperature: float,
+    any_past: bool = False,
 ) -> onnx.ModelProto:
     """The graph of all members of one ensemble.
 
     Its input `inputs` (n, steps of the longest window, features) float32 holds the purchases, the latest last; members
-    of shorter windows read the last of them. Its outputs are `logits` (n, n_members) and `probability` (n,), both
-    float32.
+    of shorter windows read the last of them. Where members answer whatever the past, a second input `n_steps` (n,)
+    int64, 0 to that many, says how many purchases of each row there are; what follows them is not read. Its outputs are
+    `logits` (n, n_members) and `probability` (n,), both float32.
 
     Parameters
     ----------
@@ -36,21 +41,29 @@ def build_graph(
         Summing to 1.
     temperature : float
         Divides the weighted mean of the logits.
+    any_past : bool
+        Whether members answer whatever the past.
     """
     graph = _Graph()
     input_size = next(iter(models.values())).lstm.input_size
-    logits = [graph.add_member(f"seq{length}", model, n_steps[length]) for length, model in models.items()]
+    read = graph.read_latest if any_past else graph.read_last
+    logits = [
+        graph.add_member(f"seq{length}", model, *read(f"seq{length}", n_steps[length]))
+        for length, model in models.items()
+    ]
     graph.node("Concat", logits, "logits", axis=1)
     mixing = graph.constant("weights", (weights / temperature).astype(np.float32)[:, None])
     mixed = graph.node("MatMul", ["logits", mixing], "mixed")
     flat = graph.node("Squeeze", [mixed, graph.constant("axis_1", np.array([1]))], "combined")
     graph.node("Sigmoid", [flat], "probability")
-    inputs = helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["n", max(n_steps.values()), input_size])
+    inputs = [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["n", max(n_steps.values()), input_size])]
+    if any_past:
+        inputs.append(helper.make_tensor_value_info("n_steps", TensorProto.INT64, ["n"]))
     outputs = [
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(models)]),
         helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"]),
     ]
-    made = helper.make_graph(graph.nodes, "boomerang", [inputs], outputs, graph.constants)
+    made = helper.make_graph(graph.nodes, "boomerang", inputs, outputs, graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -71,24 +84,61 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
-    def add_member(self, name: str, model: MemberLSTM, n_steps: int) -> str:
-        """The nodes of one member; gives the name of its logits, of shape (n, 1)."""
+    def read_last(self, name: str, n_steps: int) -> tuple[str, str, str]:
+        """The last purchases of each row, of shape (n, n_steps, features); nothing says how many there are."""
         bounds = [self.constant(f"{name}_{key}", np.array([at])) for key, at in (("first", -n_steps), ("end", 2**31))]
         axes = self.constant(f"{name}_axes", np.array([1]))
-        window = self.node("Slice", ["inputs", *bounds, axes], f"{name}_window")
+        return self.node("Slice", ["inputs", *bounds, axes], f"{name}_window"), "", ""
+
+    def read_latest(self, name: str, n_steps: int) -> tuple[str, str, str]:
+        """The last purchases that there are of each row, how many they are (1 or more), and whether there is any."""
+        numbers = {"most": n_steps, "one": 1, "zero": 0}
+        most, one, zero = (self.constant(f"{name}_{key}", np.array([value])) for key, value in numbers.items())
+        before = self.node("Sub", ["n_steps", most], f"{name}_before")
+        start = self.node("Max", [before, zero], f"{name}_start")
+        axis = self.constant(f"{name}_column", np.array([1]))
+        column = self.node("Unsqueeze", [start, axis], f"{name}_starts")  # (n, 1)
+        steps = self.constant(f"{name}_places", np.arange(n_steps)[None])
+        places = self.node("Add", [column, steps], f"{name}_at")  # (n, n_steps)
+        # Places after the last purchase of all are not read: any that exists will do.
+        width = self.node("Shape", ["inputs"], f"{name}_width", start=1, end=2)
+        last = self.node("Sub", [width, one], f"{name}_end")
+        inside = self.node("Min", [places, last], f"{name}_inside")
+        deep = self.node("Unsqueeze", [inside, self.constant(f"{name}_depth", np.array([2]))], f"{name}_deep")
+        window = self.node("GatherND", ["inputs", deep], f"{name}_window", batch_dims=1)  # (n, n_steps, features)
+        there = self.node("Min", ["n_steps", most], f"{name}_there")
+        some = self.node("Max", [there, one], f"{name}_some")
+        n_read = self.node("Cast", [some], f"{name}_read", to=TensorProto.INT32)
+        has_any = self.node("Greater", ["n_steps", zero], f"{name}_any")
+        return window, n_read, self.node("Unsqueeze", [has_any, axis], f"{name}_has")
+
+    def add_member(self, name: str, model: MemberLSTM, window: str, n_read: str, has_any: str) -> str:
+        """The nodes of one member; gives the name of its logits, of shape (n, 1).
+
+        Parameters
+        ----------
+        name : str
+            Begins the names of its nodes.
+        model : MemberLSTM
+            The member.
+        window, n_read, has_any : str
+            Names of its purchases, of how many of them it reads and of whether there are any; empty where all are.
+        """
         steps = self.node("Transpose", [window], f"{name}_steps", perm=[1, 0, 2])  # (steps, n, features)
         state = model.state_dict()
         for layer in range(model.lstm.num_layers):
             names = self._layer_constants(f"{name}_{layer}", state, layer)
             every, last = f"{name}_{layer}_every", f"{name}_{layer}_last"
-            node = helper.make_node("LSTM", [steps, *names], [every, last], hidden_size=model.lstm.hidden_size)
+            node = helper.make_node("LSTM", [steps, *names, n_read], [every, last], hidden_size=model.lstm.hidden_size)
             self.nodes.append(node)
             axis = self.constant(f"{name}_{layer}_axis", np.array([1]))
             steps = self.node("Squeeze", [every, axis], f"{name}_{layer}_out")  # (steps, n, hidden)
         hidden = self.node("Squeeze", [last, self.constant(f"{name}_axis", np.array([0]))], f"{name}_hidden")
         weight = self.constant(f"{name}_fc_weight", state["fc.weight"].numpy())
         bias = self.constant(f"{name}_fc_bias", state["fc.bias"].numpy())
-        return self.node("Gemm", [hidden, weight, bias], f"{name}_logit", transB=1)
+        logit = self.node("Gemm", [hidden, weight, bias], f"{name}_logit", transB=1)
+        # A window of no steps is the bias.
+        return self.node("Where", [has_any, logit, bias], f"{name}_answer") if has_any else logit
 
     def _layer_constants(self, name: str, state: dict[str, torch.Tensor], layer: int) -> list[str]:
         """Weights and biases of a layer, each with a first axis for the one direction there is."""

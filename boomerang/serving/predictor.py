@@ -7,17 +7,18 @@ import pandas as pd
 import torch
 from scipy.special import expit
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, SCALED_FEATURES, most_past
+from boomerang.base.ensembles import COMBINATION, SCALED_FEATURES, TIME_FEATURES, most_past
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.wording import counted
 from boomerang.combining.calibration import combine
-from boomerang.combining.inference import TrainedEnsembles, stack_streams
+from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.pools import Member
 from boomerang.features.calendar import Table
-from boomerang.features.inputs import check_table
+from boomerang.features.inputs import check_table, stack_features, stack_inputs
+from boomerang.features.known_past import find_known_past
 from boomerang.features.prepared import Source
 from boomerang.model.devices import one_thread
-from boomerang.serving.histories import COLUMNS, History, read_history
+from boomerang.serving.histories import COLUMNS, History, read_history, read_known_past, read_table
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Predictor(TrainedEnsembles):
         history: History,
         made: tuple[pd.Timestamp, float] | None = None,
         name: str | None = None,
+        group: object = None,
+        now: pd.Timestamp | None = None,
     ) -> float:
         """The probability that the next purchase, or the one just made, comes back.
 
@@ -64,6 +67,12 @@ class Predictor(TrainedEnsembles):
             The purchase just made, about which `context` answers.
         name : {"combination", "time", "simple", "context"}, optional
             What predicts; by default `context` where `made` is given, `simple` for labels, else `combination`.
+        group : str or int, optional
+            Whose purchase: a value of the training's group column, which `history` must have then; one that is not
+            there, or `''`, has no past. Without it, `history` is the past of one group.
+        now : Timestamp, optional
+            When it is asked, where each purchase has a past of its own: labels that were not certain by then are not
+            read. By default when the purchase was made, or the latest datetime of `history`.
 
         Raises
         ------
@@ -77,8 +86,13 @@ class Predictor(TrainedEnsembles):
         if name not in self._pools or (name == "context") != (made is not None) or not (is_table or name == "simple"):
             needs = "a table of purchases, and the purchase just made for context alone"
             raise SettingsError(f"{name} predicts from {needs}; of {', '.join(self._pools)} simple takes labels too")
-        latest = slice(-most_past(self.metadata.seq_lengths[-1]), None)
-        recent = read_history(history, _columns_of([name]), latest, made)
+        if self.metadata.past is not None and isinstance(history, pd.DataFrame):
+            recent = read_known_past(history, self.metadata.past, made, group, now)
+        elif group is not None or now is not None:
+            raise SettingsError("group and now are for a table, and a training with a group column or a label delay")
+        else:
+            latest = slice(-most_past(self.metadata.seq_lengths[-1]), None)
+            recent = read_history(history, _columns_of([name]), latest, made)
         return self.predict(self._scale(recent), name).probability
 
     def score(self, history: History, first: int = 0, end: int | None = None) -> pd.DataFrame:
@@ -87,7 +101,8 @@ class Predictor(TrainedEnsembles):
         Parameters
         ----------
         history : DataFrame or sequence of {0, 1}
-            As `predict_proba` takes it; of labels alone only `simple` tells.
+            As `predict_proba` takes it; of labels alone only `simple` tells. Where the training had a group column, the
+            table must have it too. Where a `returned` is missing (None, NaN) it is not known yet.
         first, end : int
             The purchases to score, all by default; those before them are their past. A purchase gets the same number,
             to the last bit, whatever is scored with it.
@@ -108,7 +123,7 @@ class Predictor(TrainedEnsembles):
         names = list(self._pools) if isinstance(history, pd.DataFrame) else ["simple"]
         if not set(names) <= self._pools.keys():
             raise SettingsError(f"labels alone are for simple; {', '.join(self._pools)} predict from a table")
-        columns = read_history(history, _columns_of(names), slice(end))
+        columns = read_table(history, _columns_of(names), slice(end), self.metadata.past)
         n_rows = len(columns["returned"])
         if not 0 <= first <= (n_rows if end is None else end) <= n_rows:
             raise SettingsError(f"first and end must be purchases of the history, in order (found {first}, {end})")
@@ -119,8 +134,9 @@ class Predictor(TrainedEnsembles):
         """The columns of a history with their scaled features, which labels alone do not have."""
         if not columns.keys() >= set(COLUMNS):
             return columns
-        scaled = self.metadata.scaling.transform(columns)
-        return columns | dict(zip(SCALED_FEATURES, scaled.T, strict=True))
+        features = TIME_FEATURES if self.metadata.past else SCALED_FEATURES
+        scaled = self.metadata.scaling.transform(columns, features)
+        return columns | dict(zip(features, scaled.T, strict=True))
 
     @one_thread()
     def predict(self, table: Table, name: str, weights: list[float] | None = None) -> Prediction:
@@ -130,7 +146,8 @@ class Predictor(TrainedEnsembles):
         ----------
         table : DataFrame or mapping of str to ndarray
             Purchases in time order with `returned`, which suffices for `simple`, and their scaled features (see
-            `Scaler.extend`). For `context` the last one is the purchase in question, whose `returned` is not read.
+            `scale`). For `context` the last one is the purchase in question, whose `returned` is not read. Where each
+            purchase has a past of its own, the others are the known past of its group.
         name : str
             One of the `names` of this predictor.
         weights : list of float, optional
@@ -153,14 +170,11 @@ class Predictor(TrainedEnsembles):
             raise DataError(f"history must hold at least {counted(pool.shortest, 'purchase')} (found {n_past})")
         shares = pool.shares(fits)
         fitting = [member for member, does in zip(pool.members, fits, strict=True) if does]
-        recent = {
-            column: np.atleast_1d(table[column])[-pool.n_past.max() - 1 :]
-            for column in table
-            if isinstance(column, str)
-        }
-        streams = stack_streams(recent, {ensemble for ensemble, _ in fitting})
+        windows = self._last_windows(table, fitting)
         with torch.inference_mode():
-            logits = np.array([self._last_logit(member, streams[member[0]]) for member in fitting])
+            logits = np.array(
+                [float(self._models[member](window[None].to(self.device))) for member, window in windows.items()]
+            )
         members = [
             MemberPrediction(*member, *figures)
             for member, *figures in zip(fitting, expit(logits).tolist(), shares.tolist(), strict=True)
@@ -168,9 +182,28 @@ class Predictor(TrainedEnsembles):
         left_out = sorted(set(pool.lengths[~fits].tolist()))
         return Prediction(float(combine(logits, shares, pool.temperature, pool.base_logit)), members, left_out)
 
-    def _last_logit(self, member: Member, stream: torch.Tensor) -> float:
-        window = stream[None, -ENSEMBLES[member[0]].n_steps(member[1]) :]
-        return float(self._models[member](window.to(self.device)))
+    def _last_windows(self, table: Table, members: list[Member]) -> dict[Member, torch.Tensor]:
+        """The window, of shape (n_steps, n_features), that each member reads of the purchase after those of `table`.
+
+        For `context` it is that of the last one of `table`.
+        """
+        specs, rules, scaling = self.metadata.specs, self.metadata.past, self.metadata.scaling
+        names = {name for name, _ in members}
+        if rules is None:
+            n_recent = max(specs[name].n_past(length) for name, length in members) + 1
+            recent = {column: np.atleast_1d(table[column])[-n_recent:] for column in table if isinstance(column, str)}
+            streams = {name: torch.from_numpy(stack_features(recent, specs[name].features)) for name in names}
+            return {(name, length): streams[name][-specs[name].n_steps(length) :] for name, length in members}
+        # The table is the known past of one group already: all of it is past, in its order.
+        past, found = find_known_past(table, None), {}
+        inputs = {name: stack_inputs(table, specs[name].features, past, scaling, rules) for name in names}
+        for name, length in members:
+            stream, own = map(torch.from_numpy, inputs[name])
+            is_made = specs[name].question == "made"
+            n_past = len(stream) - is_made
+            steps = stream[max(n_past - length, 0) : n_past]
+            found[name, length] = torch.cat([steps, own[-1:]]) if is_made else steps
+        return found
 
 
 def _columns_of(names: list[str]) -> tuple[str, ...]:

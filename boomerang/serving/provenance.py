@@ -29,8 +29,10 @@ def find_mismatch(source: Source, datetimes: pd.Series) -> str | None:
     source : Source
         Of the model.
     datetimes : Series of datetime64
-        Of the history, at least one.
+        Of the purchases of the history whose label is known.
     """
+    if not len(datetimes):
+        return None
     begins, ends = datetimes.min(), datetimes.max()
     first, last = map(pd.Timestamp, source.span)
     if ends < first:
@@ -85,13 +87,12 @@ def tell_parts(source: Source, datetimes: pd.Series) -> np.ndarray:
     """
     seconds = datetimes.dt.floor("s").to_numpy()
     found = np.full(len(seconds), "new", dtype=object)
-    begun, n_rows = np.datetime64(source.span[0]), 0
     for name, part in source.parts.items():
         first, last = np.datetime64(part.first), np.datetime64(part.last)
-        n_rows += part.rows
         is_open = found == "new"
-        found[is_open & (first <= seconds) & (seconds < last)] = name
-        n_lacking = n_rows - int(((begun <= seconds) & (seconds < last)).sum()) - int((~is_open[seconds == last]).sum())
+        is_inside = is_open & (first <= seconds) & (seconds < last)
+        found[is_inside] = name
+        n_lacking = part.rows - int(is_inside.sum())
         # One purchase of the part at least was made in its last second.
         found[np.flatnonzero(is_open & (seconds == last))[: max(n_lacking, 1)]] = name
     return found

@@ -11,6 +11,7 @@ from boomerang.model import head_kernels, kernels, lstm_kernels, prefix_trie
 from boomerang.model.kernels import Float32Array
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.prefix_trie import PrefixTrie
+from boomerang.model.windows import WindowInputs
 from boomerang.training.batches import Batch
 
 AUTOCAST_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -42,12 +43,13 @@ class Backend(Protocol):
             Sum of the losses over the batch, not divided.
         """
 
-    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+    def logits(self, windows: WindowInputs) -> torch.Tensor:
         """Compute logits as a prediction does: in float32, whatever precision the gradients are computed in.
 
         Parameters
         ----------
-        inputs : Tensor of shape (n, L, n_features), float32
+        windows : WindowInputs
+            Of n windows.
 
         Returns
         -------
@@ -86,7 +88,7 @@ class CpuBackend:
 
     def add_gradient(self, batch: Batch, n_group_samples: int) -> torch.Tensor:
         """As in `Backend`; large batches are computed in chunks."""
-        tensors = (batch.inputs, batch.targets, batch.counts / n_group_samples)
+        tensors = (batch.inputs, batch.n_steps, batch.targets, batch.counts / n_group_samples)
         chunk_size = _chunk_size(batch.inputs)
         if len(batch.inputs) <= chunk_size:
             logits = self._add_chunk_gradient(*tensors)
@@ -95,20 +97,21 @@ class CpuBackend:
             logits = torch.cat([self._add_chunk_gradient(*chunk) for chunk in chunks])
         return binary_cross_entropy_with_logits(logits, batch.targets, weight=batch.counts, reduction="sum")
 
-    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+    def logits(self, windows: WindowInputs) -> torch.Tensor:
         """As in `Backend`; many windows are computed in chunks."""
-        runs = (self._run_forward(chunk, False) for chunk in torch.split(inputs, _chunk_size(inputs)))
+        chunks = zip(*(torch.split(tensor, _chunk_size(windows.inputs)) for tensor in windows), strict=True)
+        runs = (self._run_forward(inputs, n_steps, False) for inputs, n_steps in chunks)
         return torch.cat([torch.from_numpy(logits) for _, _, logits in runs])
 
     def _run_forward(
-        self, inputs: torch.Tensor, is_rounded: bool
+        self, inputs: torch.Tensor, n_steps: torch.Tensor, is_rounded: bool
     ) -> tuple[PrefixTrie, list[lstm_kernels.Layer], Float32Array]:
         """The prefix trie of the windows, what each layer computed on it, and the logits."""
 
         def rounded(values: Float32Array) -> Float32Array:
             return torch.from_numpy(values).bfloat16().float().numpy() if is_rounded else values
 
-        trie = prefix_trie.build(np.ascontiguousarray(rounded(inputs.numpy())))
+        trie = prefix_trie.build(np.ascontiguousarray(rounded(inputs.numpy())), n_steps.numpy())
         layers, layer_inputs = [], trie.inputs
         for w_ih, w_hh, b_ih, b_hh in self.layer_weights:
             w_ih, w_hh = rounded(w_ih), rounded(w_hh)
@@ -116,9 +119,11 @@ class CpuBackend:
             layer_inputs = layers[-1].hidden
         return trie, layers, head_kernels.run_forward(layer_inputs, trie.last_nodes, *self.head)
 
-    def _add_chunk_gradient(self, inputs: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    def _add_chunk_gradient(
+        self, inputs: torch.Tensor, n_steps: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor
+    ) -> torch.Tensor:
         """Add the gradient of a chunk, in which each window counts as much as `shares` say; returns the logits."""
-        trie, layers, logits = self._run_forward(inputs, self.is_rounded)
+        trie, layers, logits = self._run_forward(inputs, n_steps, self.is_rounded)
         grad_hidden = head_kernels.run_backward(
             logits, targets.numpy(), shares.numpy(), layers[-1].hidden, trie.last_nodes, self.head[0], *self.grad_head
         )
@@ -162,18 +167,24 @@ class TorchBackend:
 
     def add_gradient(self, batch: Batch, n_group_samples: int) -> torch.Tensor:
         """As in `Backend`; the gradient is that of the scaled loss, the sum that is returned is not scaled."""
-        inputs, targets, counts = (tensor.to(self.device, non_blocking=True) for tensor in batch)
+        inputs, targets, counts = (tensor.to(self.device, non_blocking=True) for tensor in batch[:3])
         with self.autocast():
-            logits: torch.Tensor = self.model(inputs).float()
+            logits: torch.Tensor = self.model(inputs, self._shorter(batch)).float()
         loss = binary_cross_entropy_with_logits(logits, targets, weight=counts, reduction="sum")
         torch.autograd.backward(self.scaler.scale(loss / n_group_samples))
         return loss.detach()
 
-    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+    def logits(self, windows: WindowInputs) -> torch.Tensor:
         """As in `Backend`."""
         with torch.inference_mode():
-            logits: torch.Tensor = self.model(inputs.to(self.device))
+            logits: torch.Tensor = self.model(windows.inputs.to(self.device), self._shorter(windows))
             return logits
+
+    def _shorter(self, windows: Batch | WindowInputs) -> torch.Tensor | None:
+        """The steps of each window on the device; None where all windows are whole."""
+        if bool((windows.n_steps == windows.inputs.shape[1]).all()):
+            return None
+        return windows.n_steps.to(self.device, non_blocking=True)
 
     def autocast(self) -> torch.autocast:
         """A context in which matrix products run in the precision that the member learns in."""
@@ -201,7 +212,7 @@ def check_precision(precision: str, device: torch.device) -> None:
     try:
         model, inputs = MemberLSTM(1, 4, 1).to(device), torch.zeros(2, 3, 1)
         backend = choose_backend(model, precision, torch.amp.GradScaler(device.type, enabled=False))
-        backend.add_gradient(Batch(inputs, torch.zeros(2), torch.ones(2)), 2)
+        backend.add_gradient(Batch(inputs, torch.zeros(2), torch.ones(2), torch.full((2,), 3)), 2)
         if not isinstance(backend, TorchBackend):
             return
         with backend.autocast():

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from boomerang.base.errors import TrainingError
 from boomerang.base.processes import die_with_parent
-from boomerang.model.windows import Windows
+from boomerang.model.windows import AnyWindows, WindowInputs
 
 
 class Batch(NamedTuple):
@@ -31,11 +31,14 @@ class Batch(NamedTuple):
         The share of returns, 0 to 1, among the windows that an input stands for.
     counts : Tensor of shape (n,), float32
         How many windows an input stands for.
+    n_steps : Tensor of shape (n,), int64
+        How many steps each input has, up to L.
     """
 
     inputs: torch.Tensor
     targets: torch.Tensor
     counts: torch.Tensor
+    n_steps: torch.Tensor
 
 
 class BatchIndices(NamedTuple):
@@ -49,39 +52,12 @@ class BatchIndices(NamedTuple):
 SharedTensors = TypeVar("SharedTensors", Batch, BatchIndices)
 
 
-def window_ids(stream: NDArray[np.float32], seq_length: int) -> NDArray[np.intp]:
-    """Number the windows of a stream so that two windows have the same id if and only if they are equal.
-
-    Windows of 1, 2, 4, ... values are numbered by the pairs of ids of their halves, as suffix arrays are built (Manber
-    and Myers 1990, "Suffix arrays"): this takes log2 L sorts of n ids, and no window is written out.
-
-    Parameters
-    ----------
-    stream : ndarray of shape (n_purchases,), float32
-        One value per purchase.
-    seq_length : int
-        L, 1 to n_purchases.
-
-    Returns
-    -------
-    ndarray of shape (n_purchases - L + 1,), int64
-        0 to one less than the number of different windows.
-    """
-    ids, length = np.unique(stream, return_inverse=True)[1], 1
-    while length < seq_length:
-        # The second half may overlap the first: both together still cover the window.
-        shift = min(length, seq_length - length)
-        pairs = ids[:-shift] * (ids.max() + 1) + ids[shift:]
-        ids, length = np.unique(pairs, return_inverse=True)[1], length + shift
-    return ids
-
-
 class WindowDataset(Dataset[Batch]):
     """The windows of one part, of which a whole batch is fetched by one gather.
 
     Parameters
     ----------
-    windows : Windows
+    windows : Windows or KnownPastWindows
         All windows of one length.
     part : {"train", "val", "test"}
         The part that the dataset holds.
@@ -89,38 +65,39 @@ class WindowDataset(Dataset[Batch]):
     Attributes
     ----------
     window_ids : ndarray of shape (n_windows,), int64, or None
-        As of the function `window_ids`. None for windows of several features, which are hardly ever equal.
+        The same number for equal windows. None for windows of several features, which are hardly ever equal.
     """
 
-    def __init__(self, windows: Windows, part: str) -> None:
-        start, end = windows.bounds[part]
-        self.inputs, self.targets = windows.inputs[start:end], windows.targets[start:end]
-        self.window_ids = None
-        # Windows of `returned` alone are strings of bits, many of which are equal.
-        if windows.inputs.shape[2] == 1 and len(self):
-            stream = torch.cat([self.inputs[:, 0, 0], self.inputs[-1, 1:, 0]])
-            self.window_ids = window_ids(stream.numpy(), windows.seq_length)
+    def __init__(self, windows: AnyWindows, part: str) -> None:
+        self.windows, (self.first, end) = windows, windows.bounds[part]
+        self.targets = windows.targets[self.first : end]
+        self.window_ids = windows.number_windows(self.first, end)
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, batch: BatchIndices) -> Batch:
-        return Batch(self.inputs[batch.indices], batch.targets, batch.counts)
+        inputs, n_steps = self.gather(batch.indices)
+        return Batch(inputs, batch.targets, batch.counts, n_steps)
 
-    def distinct_inputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def gather(self, indices: torch.Tensor) -> WindowInputs:
+        """What members read of windows, by their numbers within the part."""
+        return self.windows.gather(indices + self.first)
+
+    def distinct_windows(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Leave out repeated windows.
 
         Returns
         -------
-        inputs : Tensor of shape (n_distinct, L, n_features), float32
-            Each different window once.
+        chosen : Tensor of shape (n_distinct,), int64
+            The number of each different window, once.
         positions : Tensor of shape (n_windows,), int64
-            Where each window is in `inputs`.
+            Where each window is in `chosen`.
         """
         if self.window_ids is None:
-            return self.inputs, torch.arange(len(self))
+            return torch.arange(len(self)), torch.arange(len(self))
         _, first, positions = np.unique(self.window_ids, return_index=True, return_inverse=True)
-        return self.inputs[torch.from_numpy(first)], torch.from_numpy(positions)
+        return torch.from_numpy(first), torch.from_numpy(positions)
 
 
 class ShuffledBatches(Sampler[BatchIndices]):

@@ -18,7 +18,7 @@ from boomerang.base.processes import die_with_parent, give_freed_memory_back, ke
 from boomerang.base.settings import TrainSettings
 from boomerang.base.sources import check_sources
 from boomerang.model.devices import choose_device
-from boomerang.model.windows import Windows, read_windows
+from boomerang.model.windows import AnyWindows, read_windows
 from boomerang.training import checkpoints
 from boomerang.training.backends import check_precision
 from boomerang.training.progress import HistoryWriter, MemberProgress, show_progress
@@ -33,7 +33,7 @@ class EnsembleTask:
     Attributes
     ----------
     windows_files : dict of int to Path
-        For each sequence length, a file of `Windows.to_bytes`.
+        For each sequence length, a file of windows.
     settings : TrainSettings
         How each member is trained.
     """
@@ -57,7 +57,7 @@ class _Job:
     def key(self) -> tuple[str, int]:
         return self.ensemble, self.seq_length
 
-    def new_trainer(self, windows: Windows) -> MemberTrainer:
+    def new_trainer(self, windows: AnyWindows) -> MemberTrainer:
         return MemberTrainer(windows, self.ensemble, self.settings, self.execution)
 
     def new_progress(self) -> MemberProgress:
@@ -190,7 +190,7 @@ def _train_member(job: _Job, run_id: str) -> TrainedMember:
     return result
 
 
-def _resume_or_start(job: _Job, windows: Windows) -> MemberTrainer:
+def _resume_or_start(job: _Job, windows: AnyWindows) -> MemberTrainer:
     """A trainer that continues from the checkpoint in the store, or a new one if there is none that can be used."""
     trainer = job.new_trainer(windows)
     try:

@@ -13,7 +13,7 @@ from boomerang.base.execution import Execution
 from boomerang.base.settings import TrainSettings
 from boomerang.model.devices import choose_device, make_deterministic
 from boomerang.model.lstm import MemberLSTM
-from boomerang.model.windows import Windows
+from boomerang.model.windows import AnyWindows
 from boomerang.training.adam import Adam
 from boomerang.training.backends import choose_backend
 from boomerang.training.batches import WindowDataset, shuffled_loader
@@ -91,7 +91,7 @@ class MemberTrainer:
 
     Parameters
     ----------
-    windows : Windows
+    windows : Windows or KnownPastWindows
         All windows of one length. The member learns from those of `train` and is measured on those of `val`.
     ensemble : str
         The ensemble that the member belongs to.
@@ -106,23 +106,23 @@ class MemberTrainer:
         The epochs so far.
     """
 
-    def __init__(self, windows: Windows, ensemble: str, settings: TrainSettings, execution: Execution) -> None:
+    def __init__(self, windows: AnyWindows, ensemble: str, settings: TrainSettings, execution: Execution) -> None:
         self.ensemble = ensemble
         self.seq_length = windows.seq_length
         self.settings = settings
         self.history: list[Epoch] = []
-        self.train_set, val_set = WindowDataset(windows, "train"), WindowDataset(windows, "val")
-        self.val_targets = val_set.targets
-        self.val_inputs, self.val_positions = val_set.distinct_inputs()
+        self.train_set, self.val_set = WindowDataset(windows, "train"), WindowDataset(windows, "val")
+        self.val_targets = self.val_set.targets
+        self.val_chosen, self.val_positions = self.val_set.distinct_windows()
         self.device = choose_device(settings.use_gpu)
         make_deterministic(self.device)
         seed = member_seed(settings.seed, ensemble, self.seq_length)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = MemberLSTM(windows.inputs.shape[2], settings.hidden_size, settings.num_layers)
+            model = MemberLSTM(windows.n_features, settings.hidden_size, settings.num_layers)
         self.model = model.to(self.device)
         self.best_state = _copy_state(self.model)
-        self.best_logits = torch.zeros(len(val_set))
+        self.best_logits = torch.zeros(len(self.val_set))
         self.optimizer = Adam(dict(self.model.named_parameters()), settings.lr)
         # Loss scaling keeps small fp16 gradients from vanishing (Micikevicius et al. 2018, "Mixed Precision Training").
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
@@ -200,5 +200,6 @@ class MemberTrainer:
     def _validate(self) -> torch.Tensor:
         """Logits of shape (n_val,) for the windows of `val`, in time order, on the CPU."""
         self.model.eval()
-        batches = [self.backend.logits(inputs) for inputs in torch.split(self.val_inputs, VALIDATION_BATCH_SIZE)]
+        chunks = torch.split(self.val_chosen, VALIDATION_BATCH_SIZE)
+        batches = [self.backend.logits(self.val_set.gather(chunk)) for chunk in chunks]
         return torch.cat(batches).cpu()[self.val_positions]

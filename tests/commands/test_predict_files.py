@@ -90,9 +90,10 @@ def test_a_file_newest_first_gives_the_predictions_of_the_same_file_oldest_first
     made = ("--artifacts_dir", trained, *JUST_MADE, "2025-02-01")
     assert run(capsys, "--history_csv", rising, *made).out == run(capsys, "--history_csv", falling, *made).out
     scores = [run(capsys, "--csv", path, *common).out.splitlines() for path in (rising, falling)]
-    # Only the number of the row in the file differs.
-    assert len({tuple(line.partition(",")[2] for line in lines) for lines in scores}) == 1
-    assert scores[1][1].startswith("25,")
+    # Each in the order of its file: only the number of the row differs.
+    assert [int(line.partition(",")[0]) for line in scores[1][1:]] == list(range(2, 26))
+    of_rising, of_falling = ([line.partition(",")[2] for line in lines[1:]] for lines in scores)
+    assert of_rising == of_falling[::-1]
 
 
 def help_into(stdout):

@@ -221,6 +221,9 @@ def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(run_here, monk
 
 # For each flag of a setting a value out of its range, and the rule of each that several of them break together.
 OUT_OF_RANGE = {
+    "group_column": "number",
+    "label_delay_days": -1,
+    "rate_strength": 0,
     **dict.fromkeys(("epochs", "batch_size", "hidden_size", "num_layers", "grad_accum_steps", "max_seq_cap"), "0"),
     **dict.fromkeys(("val_split", "test_split", "lr"), "11"),
     **dict.fromkeys(("n_folds", "seed", "early_stopping_patience", "equivalence_margin"), "-1"),
@@ -386,6 +389,18 @@ def test_folders_of_somebody_else_are_not_replaced(small, tmp_path, run_here):
     [
         (["--max_seq_cap", "4"], ["--max_seq_cap 4 does nothing with --seq_lengths up to 4"]),
         (["--max_seq_cap", "3"], []),
+        (["--cost_missed", "number", "--cost_needless", "1.5"], []),
+        (
+            ["--equivalence_margin", "0.1", "--test_split", "0"],
+            ["--equivalence_margin does nothing with --test_split 0"],
+        ),
+        (["--rate_strength", "5"], ["--rate_strength does nothing without --group_column and --label_delay_days"]),
+        (["--rate_strength", "5", "--group_column", "customer"], []),
+        (["--rate_strength", "5", "--label_delay_days", "7"], []),
+        (
+            ["--cost_missed", "8", "--cost_needless", "1", "--test_split", "0"],
+            ["--cost_missed and --cost_needless do nothing with --test_split 0"],
+        ),
         # The cap of params.yaml, 128, would have let them pass, or would have refused the longest.
         (
             ["--max_seq_cap", "1000", "--seq_lengths", "2,128"],
@@ -394,11 +409,6 @@ def test_folders_of_somebody_else_are_not_replaced(small, tmp_path, run_here):
         (["--max_seq_cap", "1000", "--seq_lengths", "2,129"], []),
         (["--max_seq_cap", "1000", "--seq_lengths", "2,1000"], []),
         (["--max_seq_cap", "1000", "--seq_lengths", "2,1001"], []),
-        (["--cost_missed", "number", "--cost_needless", "1.5"], []),
-        (
-            ["--cost_missed", "8", "--cost_needless", "1", "--test_split", "0"],
-            ["--cost_missed and --cost_needless do nothing with --test_split 0"],
-        ),
         (["--max_seq_cap", "4", "--seq_lengths", "auto"], []),
         (
             ["--pin_memory", "--lr_schedule", "cosine"],

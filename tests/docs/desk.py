@@ -25,6 +25,7 @@ from tests.support import ROOT
 
 # Programs that only read, or write into the folder of the page: they run as they stand.
 SHELL = {"head", "tail", "cat", "cut", "ls", "mkdir", "cp", "wc", "grep"}
+GENERATORS = {"python data/sample.py", "python data/customers.py"}
 # What makes a training short; flags given twice count as the last says.
 SHORT = [
     *("--epochs", "1", "--hidden_size", "2", "--num_layers", "1", "--batch_size", "4096"),
@@ -52,6 +53,8 @@ class Desk:
         self.exact = {"artifacts"} if self.committed else set()
         # And those of the sequence lengths that a page shows, trained too shortly for its figures.
         self.alike = set()
+        # The folder whose members scored each file of `--output`.
+        self.scored_by = {}
         for name, content in GIVEN.items():
             (folder / name).write_text(content)
 
@@ -74,17 +77,21 @@ class Desk:
         if program == "python predict.py":
             arguments = shlex.split(text)[2:]
             found, code = call(predict.main, arguments)
+            if "--output" in arguments:
+                self.scored_by[arguments[arguments.index("--output") + 1]] = folder_in(arguments)
             return found, code, self._agreement(folder_in(arguments), code)
         if program == "python -m tools.export":
             found, code = call(importlib.import_module("tools.export").main, None, shlex.split(text)[3:])
             return found, code, "shape"
-        assert all(program_of(part) in {*SHELL, "python data/sample.py"} for part in split_line(text)), (
+        assert {program_of(part) for part in split_line(text)} <= {*SHELL, *GENERATORS}, (
             f"{step.page}:{step.line}: say in tests/docs/support.py how `{step.text}` is tested"
         )
         done = subprocess.run(
             ["bash", "-c", text.replace("python ", f"{sys.executable} ")], capture_output=True, text=True
         )
-        folders = set(re.findall(r"(\w*artifacts)/", text)) or {"artifacts"}
+        folders = set(re.findall(r"(\w*artifacts)/", text))
+        folders |= {folder for file, folder in self.scored_by.items() if file in text}
+        folders = folders or {"artifacts"}
         return done.stdout + done.stderr, done.returncode, "exact" if folders <= self.exact else "nothing"
 
     def _agreement(self, folder, code):

@@ -1,15 +1,21 @@
 """Every sentence of the pages about the Predictor is true: a check for each, and none without one."""
 
+import inspect
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+import yaml
 
+from boomerang import Predictor
+from boomerang.base import settings
 from boomerang.base.errors import BoomerangError
-from boomerang.commands import predict
+from boomerang.base.execution import Execution
+from boomerang.commands import predict, train
 from tests.docs.support import PAGES
+from tests.support import SMALL_PARAMS, write_purchases
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,69 @@ def scores_as_csv_does(predictor, history, trained, capsys):
     assert list(predictor.score(history["returned"].tolist())) == ["simple"]
 
 
+@pytest.fixture(scope="module")
+def by_customer(tmp_path_factory):
+    """A predictor of a small training with customers and a label delay, and its table, whose last label is open."""
+    folder = tmp_path_factory.mktemp("by_customer")
+    table = pd.read_csv(write_purchases(folder / "purchases.csv"))
+    table["customer"] = [f"C{row * row % 7}" for row in range(len(table))]
+    table.to_csv(folder / "purchases.csv", index=False)
+    params = yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
+    changed = {"group_column": "customer", "label_delay_days": 5, "data_path": str(folder / "purchases.csv")}
+    params["prepare"] |= changed
+    config = settings.validate_settings(params, "test")
+    train.run(config, Execution(jobs=1, quiet=True, no_store=True), folder / "artifacts")
+    history = table.assign(datetime=pd.to_datetime(table["datetime"]), returned=1.0 * (table["returned"] == "yes"))
+    history.loc[len(history) - 1, "returned"] = None
+    return Predictor.load(folder / "artifacts"), history
+
+
+def asks_for_a_group(predictor, history, trained, by_customer):
+    predictor, history = by_customer
+    changed = history.assign(returned=history["returned"].where(history["customer"] == "C1", 1 - history["returned"]))
+    assert predictor.predict_proba(history, group="C1") == predictor.predict_proba(changed, group="C1")
+    assert predictor.predict_proba(history, group="C1") != predictor.predict_proba(history, group="C4")
+    with pytest.raises(ValueError, match="group goes with a history that has the column customer"):
+        predictor.predict_proba(history)
+
+
+def takes_a_table_without_the_column_for_one_group(predictor, history, trained, by_customer):
+    predictor, history = by_customer
+    alone = history[history["customer"] == "C1"].drop(columns="customer")
+    when = history["datetime"].max()
+    assert predictor.predict_proba(alone, now=when) == predictor.predict_proba(history, group="C1")
+
+
+def asks_at_a_time(predictor, history, trained, by_customer):
+    predictor, history = by_customer
+    now = history["datetime"].iloc[100]
+    earlier = history[history["datetime"] <= now - pd.Timedelta(days=5)]
+    assert predictor.predict_proba(history, group="C1", now=now) == predictor.predict_proba(
+        earlier, group="C1", now=now
+    )
+    assert predictor.predict_proba(history, group="C1", now=now) != predictor.predict_proba(history, group="C1")
+
+
+def scores_all_groups(predictor, history, trained, by_customer):
+    predictor, history = by_customer
+    last = history.iloc[-1]
+    made = (last["datetime"], last["number"])
+    found = predictor.predict_proba(history, made=made, group=last["customer"])
+    assert predictor.score(history)["context"].iloc[-1] == pytest.approx(found, abs=1e-6)
+    with pytest.raises(ValueError, match="the column customer of the training is needed once"):
+        predictor.score(history.drop(columns="customer"))
+
+
+def takes_labels_that_are_not_known_yet(predictor, history, trained, by_customer):
+    of_customers, open_history = by_customer
+    for label in (None, float("nan")):
+        returned = [*open_history["returned"].astype(object)[:-1], label]
+        assert of_customers.predict_proba(open_history.assign(returned=returned), group="C1") > 0
+    assert predictor.score(history.assign(returned=[*history["returned"][:-1], None])).notna().iloc[-1].all()
+    with pytest.raises(ValueError, match="returned must be 0 or 1 in every row"):
+        predictor.predict_proba(history.assign(returned=[*history["returned"][:-1], None]))
+
+
 def says_what_it_learned_from(predictor, history, trained):
     assert predictor.source.n_purchases == len(history)
 
@@ -71,6 +140,11 @@ CHECKS = {
     "From a table the combination predicts": predicts_by_the_combination,
     "With `made=(datetime, number)`": predicts_a_purchase_just_made_by_context,
     "`score` takes the same table": scores_as_csv_does,
+    "Where the training had a [group column]": asks_for_a_group,
+    "Without that column the table": takes_a_table_without_the_column_for_one_group,
+    "A `now` says when": asks_at_a_time,
+    "`score` takes a table of all groups": scores_all_groups,
+    "Of a label that is not known yet": takes_labels_that_are_not_known_yet,
     "`source` says what the model has learned from": says_what_it_learned_from,
     "What is no history is refused": refuses_with_a_value_error_of_our_own,
     "One predictor serves the threads": serves_threads_and_forked_processes,
@@ -92,9 +166,10 @@ def test_every_sentence_about_the_predictor_is_checked():
 
 
 @pytest.mark.parametrize("beginning", CHECKS)
-def test_what_is_said_of_the_predictor_is_true(beginning, predictor, history, trained, capsys):
-    given = {"capsys": capsys} if beginning.startswith("`score`") else {}
-    CHECKS[beginning](predictor, history, trained, **given)
+def test_what_is_said_of_the_predictor_is_true(beginning, predictor, history, trained, request):
+    check = CHECKS[beginning]
+    asked = [name for name in inspect.signature(check).parameters if name in ("capsys", "by_customer")]
+    check(predictor, history, trained, **{name: request.getfixturevalue(name) for name in asked})
 
 
 # Sentences with code of Python elsewhere on the pages are steps that run, or these, which the tests above hold.

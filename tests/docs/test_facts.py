@@ -28,6 +28,7 @@ FLAGS_OF_OTHERS = {
         "--subdir",
     ),  # dvc
     *("--rounds", "--log_loss", "--batch-size", "--help"),  # benchmarks, data/sample.py, a spelling, every program
+    "--figures",  # data/customers.py
     "--check",  # ruff
 }
 

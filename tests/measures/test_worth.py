@@ -116,14 +116,14 @@ OURS, NONE = "deciding by context", "acting on none"
         (
             -30,
             12,
-            f"no difference between {OURS} and {NONE}, the cheapest alternative, can be shown; it is at most 30 per "
-            f"1,000 purchases",
+            f"{OURS} and {NONE}, the cheapest alternative, cannot be told apart on these purchases; a difference of up "
+            f"to 30 per 1,000 purchases is possible",
         ),
         (
             0.0,
             12.3,
-            f"no difference between {OURS} and {NONE}, the cheapest alternative, can be shown; it is at most 12.3 per "
-            f"1,000 purchases",
+            f"{OURS} and {NONE}, the cheapest alternative, cannot be told apart on these purchases; a difference of up "
+            f"to 12.3 per 1,000 purchases is possible",
         ),
         (0.0, 0.0, f"{OURS} costs the same as {NONE}, the cheapest alternative, purchase by purchase"),
     ],

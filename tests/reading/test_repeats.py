@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from boomerang.reading.purchases import read_purchases
-from boomerang.reading.repeats import find_repeats, number_rows
+from boomerang.reading.repeats import find_repeats, number_cells, number_rows
 
 HEADER = "datetime,returned,number,order"
 
@@ -34,9 +34,11 @@ def overlap(rows, share):
 
 
 def test_rows_are_numbered_by_all_their_cells():
-    table = pa.table({"a": ["1", "1", "2", "1", "1"], "b": ["", "x", "", "", "x"]})
-    assert number_rows(table).tolist() == [0, 1, 2, 0, 1]
-    assert number_rows(table[:0]).tolist() == []
+    table = pa.table({"a": ["1", "1 ", "2", "1", "1"], "b": ["", "x", "", " ", "x"]})
+    assert number_cells(table).tolist() == [0, 1, 2, 0, 1]
+    assert number_cells(table[:0]).tolist() == []
+    assert number_rows(3, [np.array([0.5, 0.5, 2.0]), np.array([1, 1, 1])]).tolist() == [0, 0, 1]
+    assert number_rows(3, []).tolist() == [0, 0, 0]
 
 
 def test_twins_among_order_lines_are_counted_and_no_reason_to_warn(tmp_path):
@@ -84,6 +86,38 @@ def test_three_exports_and_several_stretches_are_told_of(tmp_path):
     repeats = read(tmp_path / "a.csv", rows + rows[100:400] + rows[900:1200])
     assert len(repeats.stretches) == 2
     assert "; the " in repeats.warnings[0]
+
+
+@pytest.mark.parametrize("times", [2, 3, 4, 5, 6, 7, 9, 10, 13])
+def test_a_file_that_stands_several_times_is_told_of_once_with_how_often(tmp_path, times):
+    rows = list(dict.fromkeys(make_lines()))
+    repeats = read(tmp_path / "a.csv", rows * times)
+    (stretch,) = repeats.stretches
+    assert (stretch.times, stretch.rows) == (times, times * len(rows))
+    word = {2: "twice", 3: "three times"}.get(times, f"{times} times")
+    assert f"{rows[-1][:16]}:00 stand {word}, alike" in repeats.warnings[0]
+    # So are some of its rows among others that stand alone.
+    assert [stretch.times for stretch in read(tmp_path / "a.csv", rows + rows[300:600] * (times - 1)).stretches] == [
+        times
+    ]
+
+
+SPELLINGS = {
+    "a blank for the T": lambda row: row.replace("T", " "),
+    "other words": lambda row: row.replace(",no,", ",No,").replace(",yes,", ",TRUE,"),
+    "decimals": lambda row: f"{row}.0",
+    "blanks": lambda row: row.replace(",", " , ") + " ",
+    "seconds": lambda row: row.replace(",", ":00,", 1),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_two_exports_that_spell_purchases_in_two_ways_overlap_all_the_same(tmp_path, spell):
+    older, newer = overlap(make_lines(), 0.3)
+    expected = read(tmp_path / "a.csv", older + newer)
+    found = read(tmp_path / "b.csv", older + [spell(row) for row in newer])
+    assert found == expected
+    assert len(found.stretches) == 1
 
 
 def test_one_order_that_was_keyed_in_twice_is_no_stretch(tmp_path):

@@ -7,8 +7,12 @@ from html.parser import HTMLParser
 import pytest
 
 from boomerang.base.stage_files import read_json
+from boomerang.combining.artifacts import read_metadata
 from boomerang.combining.decisions import cost_threshold
-from boomerang.measures.evaluation import Evaluation
+from boomerang.features.known_past import PastRules
+from boomerang.measures.evaluation import Evaluation, Stratum
+from boomerang.measures.intervals import Interval
+from boomerang.report.model_card import write_card
 from boomerang.report.report import write_report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -71,6 +75,85 @@ def test_where_nothing_came_back_there_are_no_gains(evaluation):
     page = write_report(evaluation.model_copy(update={"questions": {"next": question}}))
     assert "If you can act on few" not in page
     assert "If you can act on few" in write_report(evaluation)
+
+
+def with_known_past(evaluation):
+    """The evaluation with made-up strata: two of them, in which other baselines are the best ones."""
+    answers = evaluation.questions["next"]
+    figures = {model.name: model for model in answers.models}
+    losses = {"combination": 0.5, "markov_chain": 0.4, "base_rate": 0.6, "group_rate": 0.7}
+
+    def measured(shift):
+        models = [
+            figures.get(name, figures["base_rate"]).model_copy(
+                update={"name": name, "log_loss": Interval(value=loss + shift, low=loss, high=0.9, block_length=1)}
+            )
+            for name, loss in losses.items()
+        ]
+        return sorted(models, key=lambda model: model.log_loss.value)
+
+    strata = {
+        "0": Stratum(n=1234, base_rate=0.25, models=measured(0.01)),
+        "3+": Stratum(n=5, base_rate=0.2, models=[model for model in measured(0.02) if model.name != "markov_chain"]),
+    }
+    answers = answers.model_copy(update={"by_known_past": strata})
+    return evaluation.model_copy(update={"questions": {"next": answers}})
+
+
+def test_where_each_purchase_has_a_past_the_page_tells_by_how_much_of_it_is_known(evaluation):
+    page = write_report(with_known_past(evaluation))
+    table = page.partition("By how much of the past is known</h3>")[2].partition("</table>")[0]
+    cells = [
+        [" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        for row in table.split("<tr>")[2:]
+    ]
+    assert cells == [
+        [
+            *("none", "1,234", "25.0%", "0.5100 (0.5000 to 0.9000)"),
+            *("0.4100 (0.4000 to 0.9000) markov chain", "0.7100 (0.7000 to 0.9000)"),
+        ],
+        [
+            *("3 or more", "5", "20.0%", "0.5200 (0.5000 to 0.9000)"),
+            *("0.6200 (0.6000 to 0.9000) base rate", "0.7200 (0.7000 to 0.9000)"),
+        ],
+    ]
+
+
+def test_the_model_card_tells_the_same(evaluation, trained):
+    card = write_card(with_known_past(evaluation), read_metadata(trained))
+    assert (
+        "| known | test purchases | came back | combination | best baseline there | group_rate |\n"
+        "|---|---|---|---|---|---|\n"
+        "| none | 1234 | 0.2500 | 0.5100 (0.5000 to 0.9000) | markov_chain 0.4100 (0.4000 to 0.9000) | "
+        "0.7100 (0.7000 to 0.9000) |\n"
+        "| 3 or more | 5 | 0.2000 | 0.5200 (0.5000 to 0.9000) | base_rate 0.6200 (0.6000 to 0.9000) | "
+        "0.7200 (0.7000 to 0.9000) |\n\n"
+    ) in card
+
+
+def test_with_one_past_for_all_neither_tells_by_how_much_is_known(evaluation, trained):
+    assert evaluation.questions["next"].by_known_past == {}
+    assert "of the past is known" not in write_report(evaluation)
+    assert "are known before" not in write_card(evaluation, read_metadata(trained))
+
+
+@pytest.mark.parametrize(
+    ("group_column", "delay", "said", "limit"),
+    [
+        ("customer", 0, "the same value of the column `customer`.", "known when the next purchase is made"),
+        ("customer", 2.5, "certain when it was made, 2.5 days after", "known 2.5 days after the purchase. Where"),
+        (None, 21, "counts as known 21 days after the purchase", "known 21 days after the purchase. Where"),
+    ],
+)
+def test_the_model_card_says_whose_past_a_purchase_has(evaluation, trained, group_column, delay, said, limit):
+    past = PastRules(group_column=group_column, label_delay_days=delay, rate_strength=20, base_rate=0.3)
+    card = write_card(evaluation, read_metadata(trained).model_copy(update={"past": past}))
+    data, limits = (card.partition(f"## {title}\n")[2].partition("\n## ")[0] for title in ("Data", "Limits"))
+    assert said in data
+    assert limit in limits
+    assert ("knows no customers" in limits) == (group_column is None)
+    assert "not to be used to judge a person." in limits
+    assert all(line.startswith(("- ", "  ")) for line in limits.strip().splitlines())
 
 
 @pytest.fixture(scope="module")

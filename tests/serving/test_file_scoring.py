@@ -34,12 +34,13 @@ def test_rows_are_found_again_in_the_file(predictor, tmp_path):
         'id,datetime,returned,number\nA,2024-01-03,no,1\n\n"B\nB",2024-01-01,yes,2.5\nC,2024-01-02 10:00:00.25,no,-3\n'
     )
     (table,) = scored(predictor, path)
-    assert table["row"].tolist() == [4, 6, 2]
-    assert table["datetime"].tolist() == ["2024-01-01T00:00:00", "2024-01-02T10:00:00.250000", "2024-01-03T00:00:00"]
-    assert table["returned"].tolist() == ["yes", "no", "no"]
-    assert table["number"].tolist() == [2.5, -3, 1]
-    assert table["id"].tolist() == ["B\nB", "C", "A"]
-    assert table["simple"].isna().tolist() == [True, True, False]
+    assert table["row"].tolist() == [2, 4, 6]
+    assert table["datetime"].tolist() == ["2024-01-03T00:00:00", "2024-01-01T00:00:00", "2024-01-02T10:00:00.250000"]
+    assert table["returned"].tolist() == ["no", "yes", "no"]
+    assert table["number"].tolist() == [1, 2.5, -3]
+    assert table["id"].tolist() == ["A", "B\nB", "C"]
+    # The first row of the file is the third purchase.
+    assert table["simple"].isna().tolist() == [False, True, True]
 
 
 def test_a_row_is_scored_by_context_from_the_fourth_purchase_on(predictor, tmp_path):
@@ -138,7 +139,7 @@ def test_each_row_says_in_which_part_of_the_training_it_was(predictor, prepared,
     path.write_text(path.read_text() + "2023-12-31T23:59,no,1\n")
     for chunk in (1000, 7):
         table = pd.concat(scored(predictor, path, chunk, names=("simple",)))
-        assert table["part"].tolist() == ["new", *prepared["part"], "new", "new", "new"]
+        assert table["part"].tolist() == [*prepared["part"], "new", "new", "new", "new"]
 
 
 def test_a_column_of_the_file_that_is_called_part_keeps_its_text(predictor, tmp_path):

@@ -53,7 +53,6 @@ NONSENSE = {
     "a table without rows and columns": pd.DataFrame(),
     "a table of other columns": pd.DataFrame({"a": [1, 2, 3]}),
     "labels in words in a table": GOOD.assign(returned=["yes", "no", "no"] * 3),
-    "missing labels": GOOD.assign(returned=pd.array([0, 1, None] * 3, dtype="Int64")),
     "datetimes as text": GOOD.assign(datetime="2024-01-01"),
     "datetimes as numbers": GOOD.assign(datetime=range(9)),
     "datetimes with a zone": GOOD.assign(datetime=GOOD["datetime"].dt.tz_localize("UTC")),
@@ -79,7 +78,7 @@ def test_no_method_takes_nonsense_for_a_history(predictor, table):
         lambda: predictor.score(table),
         lambda: predictor.score_scaled(table, 0, 3),
         lambda: predictor.member_logits(table, 0, 3),
-        lambda: predictor.windows(table, 0, 3),
+        lambda: predictor.windows(table).of_member(("context", 2)),
         *(lambda name=name: predictor.predict(table, name) for name in ("time", "simple", "combination", "context")),
     ]
     # `simple` reads labels alone, and in most of the tables these are labels.

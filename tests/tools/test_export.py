@@ -5,11 +5,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import expit
 
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError
 from boomerang.features.inputs import stack_features
+from boomerang.reading.purchases import read_purchases
 from boomerang.serving.predictor import Predictor
 from tests.support import ROOT
 
@@ -92,3 +94,24 @@ def test_only_files_of_an_earlier_export_are_replaced(trained, exported, tmp_pat
     with pytest.raises(SettingsError, match=r"must not hold .*simple\.onnx, which is of no export"):
         export(trained, tmp_path)
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_a_graph_reads_as_much_of_a_past_as_there_is(tmp_path):
+    from tests.test_groups import train_on, write_customers
+    from tools.export import export
+
+    path = write_customers(tmp_path / "shop.csv", 500)
+    folder = train_on(path, tmp_path / "artifacts", train__epochs=1)
+    assert max(export(folder, tmp_path / "onnx").values()) < 1e-5
+    ours = Predictor.load(folder)
+    purchases = read_purchases(path, group_column="customer", open_returned=True)
+    table = ours.windows(ours.scale(purchases.table))
+    expected = ours.score_scaled(table, 0, 500)
+    for name in ENSEMBLES:
+        # The longest windows hold what those of the other members begin with, or end with.
+        inputs, n_steps = table.of_member((name, ours.metadata.seq_lengths[-1])).windows.gather(torch.arange(500))
+        session = onnxruntime.InferenceSession(tmp_path / "onnx" / f"{name}.onnx")
+        (probability,) = session.run(["probability"], {"inputs": inputs.numpy(), "n_steps": n_steps.numpy()})
+        np.testing.assert_allclose(probability, expected[name], atol=1e-6, rtol=0)
+        if name != "context":
+            assert (n_steps == 0).any()

@@ -1,5 +1,6 @@
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -7,6 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from boomerang.base.errors import SettingsError
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.prefix_trie import build
+from boomerang.model.windows import WindowInputs
 from boomerang.training import backends
 from boomerang.training.backends import CpuBackend, TorchBackend, check_precision, choose_backend
 from boomerang.training.batches import Batch
@@ -28,7 +30,11 @@ def a_batch(n, seq_length, n_features):
         inputs, counts = inputs[:, :, None], counts.float()
     else:
         inputs, counts = torch.randn(n, seq_length, n_features, generator=generator), torch.ones(n)
-    return Batch(inputs, torch.rand(len(inputs), generator=generator), counts)
+    return Batch(inputs, torch.rand(len(inputs), generator=generator), counts, WindowInputs.whole(inputs).n_steps)
+
+
+def read(batch):
+    return WindowInputs(batch.inputs, batch.n_steps)
 
 
 def gradients(model):
@@ -38,7 +44,7 @@ def gradients(model):
 def in_float64(model, batch, n_group):
     """Loss, logits and gradients by torch's LSTM and autograd, in float64."""
     model = model.double()
-    inputs, targets, counts = (tensor.double() for tensor in batch)
+    inputs, targets, counts = (tensor.double() for tensor in batch[:3])
     model.zero_grad()
     logits = model(inputs)
     loss = binary_cross_entropy_with_logits(logits, targets, weight=counts, reduction="sum")
@@ -69,7 +75,11 @@ def test_the_gradient_is_that_of_autograd_in_float64(n, seq_length, n_features, 
     model, batch = a_model(n_features, hidden_size, num_layers), a_batch(n, seq_length, n_features)
     backend = CpuBackend(model, "fp32")
     backend.zero_grad()
-    loss, logits, found = backend.add_gradient(batch, 9), backend.logits(batch.inputs), gradients(model)
+    loss, logits, found = (
+        backend.add_gradient(batch, 9),
+        backend.logits(read(batch)),
+        gradients(model),
+    )
     expected_loss, expected_logits, expected = in_float64(a_model(n_features, hidden_size, num_layers), batch, 9)
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-6)
     torch.testing.assert_close(logits.double(), expected_logits, rtol=1e-5, atol=1e-6)
@@ -93,26 +103,35 @@ def test_chunks_make_the_gradient_of_the_whole_batch(n_features, monkeypatch):
     model, batch = a_model(n_features), a_batch(50, 6, n_features)
     backend = CpuBackend(model, "fp32")
     backend.zero_grad()
-    loss, logits, whole = backend.add_gradient(batch, 50), backend.logits(batch.inputs), gradients(model)
+    loss, logits, whole = (
+        backend.add_gradient(batch, 50),
+        backend.logits(read(batch)),
+        gradients(model),
+    )
     sizes = []
-    monkeypatch.setattr(backends.prefix_trie, "build", lambda windows: sizes.append(len(windows)) or build(windows))
+
+    def counting(windows, window_lengths):
+        sizes.append(len(windows))
+        return build(windows, window_lengths)
+
+    monkeypatch.setattr(backends.prefix_trie, "build", counting)
     monkeypatch.setattr(backends, "MAX_CHUNK_STEPS", 6 * 7)
     monkeypatch.setattr(backends, "MIN_CHUNK_WINDOWS", 1)
     backend.zero_grad()
     assert backend.add_gradient(batch, 50).item() == pytest.approx(loss.item())
-    torch.testing.assert_close(backend.logits(batch.inputs), logits)
+    torch.testing.assert_close(backend.logits(read(batch)), logits)
     assert_agree(gradients(model), whole)
     assert sizes[0] == 7
     assert sum(sizes) == 2 * len(batch.inputs)
     monkeypatch.setattr(backends, "MIN_CHUNK_WINDOWS", 9)
-    backend.logits(batch.inputs)
+    backend.logits(read(batch))
     assert sizes[-1] <= 9 == max(sizes)
 
 
 def test_windows_that_overlap_in_memory_are_read():
     model, stream = a_model(2), torch.randn(20, 2, generator=torch.Generator().manual_seed(2))
     inputs = stream.unfold(0, 4, 1).transpose(1, 2)
-    torch.testing.assert_close(CpuBackend(model, "fp32").logits(inputs), model(inputs).detach())
+    torch.testing.assert_close(CpuBackend(model, "fp32").logits(WindowInputs.whole(inputs)), model(inputs).detach())
 
 
 class RoundedOnTheWayBack(torch.autograd.Function):
@@ -182,7 +201,7 @@ def test_logits_are_those_of_a_prediction_whatever_the_precision_of_training(bac
     model, inputs = a_model(n_features), a_batch(9, 5, n_features).inputs
     with torch.inference_mode():
         expected = model(inputs)
-    torch.testing.assert_close(backend(model).logits(inputs), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(backend(model).logits(WindowInputs.whole(inputs)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -193,7 +212,7 @@ def test_nan_stays_nan(precision):
     backend = CpuBackend(model, precision)
     backend.zero_grad()
     assert torch.isnan(backend.add_gradient(batch, 9))
-    assert torch.isnan(backend.logits(batch.inputs)).all()
+    assert torch.isnan(backend.logits(read(batch))).all()
 
 
 def test_torch_computes_if_the_matrix_product_is_not_found(monkeypatch):
@@ -201,13 +220,17 @@ def test_torch_computes_if_the_matrix_product_is_not_found(monkeypatch):
     backend = choose_backend(model, "fp32", NO_SCALER)
     assert isinstance(backend, CpuBackend)
     backend.zero_grad()
-    loss, logits, expected = backend.add_gradient(batch, 8), backend.logits(batch.inputs), gradients(model)
+    loss, logits, expected = (
+        backend.add_gradient(batch, 8),
+        backend.logits(read(batch)),
+        gradients(model),
+    )
     monkeypatch.setattr(backends.kernels, "IS_AVAILABLE", False)
     backend = choose_backend(model, "fp32", NO_SCALER)
     assert isinstance(backend, TorchBackend)
     backend.zero_grad()
     assert backend.add_gradient(batch, 8).item() == pytest.approx(loss.item())
-    torch.testing.assert_close(backend.logits(batch.inputs), logits)
+    torch.testing.assert_close(backend.logits(read(batch)), logits)
     assert_agree(gradients(model), expected)
     check_precision("fp32", CPU)
 
@@ -251,3 +274,40 @@ def test_a_precision_that_an_lstm_takes_for_another_is_refused(monkeypatch):
     monkeypatch.setattr(TorchBackend, "autocast", lambda backend: nullcontext())
     with pytest.raises(SettingsError, match=r"bf16 does not run on cpu here: an LSTM takes torch\.float32$"):
         check_precision("bf16", CPU)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_windows_of_any_length_give_the_loss_and_gradient_of_torch_on_each_alone(seed, precision):
+    draw = np.random.default_rng(seed)
+    n_windows, length, n_features = (int(draw.integers(low, high)) for low, high in ((1, 90), (1, 7), (1, 4)))
+    # The first seed has no step at all.
+    n_steps = torch.from_numpy(draw.integers(0, length + 1, n_windows) * min(seed, 1))
+    inputs = torch.from_numpy(draw.integers(0, 2, (n_windows, length, n_features)).astype(np.float32))
+    targets, counts = torch.from_numpy(draw.random(n_windows).astype(np.float32)), torch.ones(n_windows)
+    model = a_model(n_features, 6, 2)
+    backend = CpuBackend(model, precision)
+    backend.zero_grad()
+    loss = backend.add_gradient(Batch(inputs, targets, counts, n_steps), n_windows)
+    found, logits = gradients(model), backend.logits(WindowInputs(inputs, n_steps))
+    model = a_model(n_features, 6, 2)
+    alone = [model(window[None, :steps]) for window, steps in zip(inputs, n_steps.tolist(), strict=True)]
+    expected = binary_cross_entropy_with_logits(torch.cat(alone), targets, reduction="sum")
+    torch.autograd.backward(expected / n_windows)
+    tolerance = {"fp32": 2e-6, "bf16": 2e-2}[precision]
+    torch.testing.assert_close(loss, expected.detach(), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(logits, torch.cat(alone).detach(), rtol=1e-5, atol=1e-6)
+    for gradient, parameter in zip(found.values(), model.parameters(), strict=True):
+        of_torch = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        torch.testing.assert_close(gradient, of_torch, rtol=tolerance, atol=tolerance)
+
+
+def test_what_follows_the_last_step_of_a_window_changes_nothing():
+    inputs, n_steps = torch.rand(20, 5, 3), torch.arange(20) % 6
+    model = a_model(3, 6, 2)
+    for backend in (CpuBackend(model, "fp32"), TorchBackend(model, "fp32", NO_SCALER)):
+        changed = inputs.clone()
+        changed[torch.arange(5) >= n_steps[:, None]] = 7.0
+        of_both = [backend.logits(WindowInputs(windows, n_steps)) for windows in (inputs, changed)]
+        assert torch.equal(*of_both)
+        assert of_both[0][n_steps == 0].unique().item() == model.fc.bias.item()

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 import psutil
 import pytest
 import torch
@@ -13,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from boomerang.base.errors import TrainingError
 from boomerang.base.execution import Execution
 from boomerang.model.windows import cut_windows
-from boomerang.training.batches import LoadedBatches, ShuffledBatches, WindowDataset, shuffled_loader, window_ids
+from boomerang.training.batches import LoadedBatches, ShuffledBatches, WindowDataset, shuffled_loader
 from boomerang.training.trainer import MemberTrainer
 from tests.training.support import SETTINGS, some_windows
 
@@ -30,16 +29,6 @@ def pairs(seq_length=2):
     return cut_windows(stream, RETURNED, N_ROWS, seq_length)
 
 
-@pytest.mark.parametrize("seq_length", [1, 2, 3, 4, 5, 7, 8, 13, 60])
-def test_windows_are_numbered_alike_only_where_they_are_equal(seq_length):
-    stream = np.random.default_rng(seq_length).integers(0, 2, 60).astype(np.float32)
-    ids = window_ids(stream, seq_length)
-    windows = [tuple(stream[start : start + seq_length]) for start in range(60 - seq_length + 1)]
-    assert len(ids) == len(windows)
-    for first, window in zip(ids, windows, strict=True):
-        assert [first == other for other in ids] == [window == other for other in windows]
-
-
 def test_batches_cover_every_window_once_in_a_new_order_each_time():
     batches = ShuffledBatches(WindowDataset(pairs(), "train"), 4, torch.Generator().manual_seed(0))
     first, second = list(batches), list(batches)
@@ -54,7 +43,7 @@ def test_a_batch_of_windows_that_differ_holds_their_inputs_and_targets():
     dataset = WindowDataset(pairs(), "train")
     batch_indices = next(iter(ShuffledBatches(dataset, 4, torch.Generator().manual_seed(0))))
     batch = dataset[batch_indices]
-    assert torch.equal(batch.inputs, dataset.inputs[batch_indices.indices])
+    assert torch.equal(batch.inputs, dataset.windows.inputs[batch_indices.indices])
     assert torch.equal(batch.targets, dataset.targets[batch_indices.indices])
     assert batch.counts.tolist() == [1, 1, 1, 1]
 
@@ -67,7 +56,9 @@ def test_merged_batches_hold_the_same_windows_as_plain_ones(batch_size):
     for batch_indices, indices in zip(merged, order.split(batch_size), strict=True):
         expected = {}
         for index in indices:
-            expected.setdefault(tuple(dataset.inputs[index].flatten().tolist()), []).append(dataset.targets[index])
+            expected.setdefault(tuple(dataset.windows.inputs[index].flatten().tolist()), []).append(
+                dataset.targets[index]
+            )
         batch = dataset[batch_indices]
         windows = [tuple(window.flatten().tolist()) for window in batch.inputs]
         assert sorted(windows) == sorted(expected)
@@ -84,7 +75,8 @@ def test_the_gradient_of_a_merged_batch_is_that_of_the_plain_batch():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
     gradients = []
-    for inputs, targets, counts in (merged, (dataset.inputs, dataset.targets, torch.ones(len(dataset)))):
+    every = dataset.gather(torch.arange(len(dataset))).inputs
+    for inputs, targets, counts in (merged[:3], (every, dataset.targets, torch.ones(len(dataset)))):
         model.zero_grad()
         logits = model(inputs).squeeze(-1)
         binary_cross_entropy_with_logits(logits, targets, weight=counts, reduction="sum").backward()
@@ -94,11 +86,12 @@ def test_the_gradient_of_a_merged_batch_is_that_of_the_plain_batch():
 
 
 @pytest.mark.parametrize("windows", [bits(2), pairs(2)])
-def test_distinct_inputs_stand_for_every_window(windows):
+def test_distinct_windows_stand_for_every_window(windows):
     dataset = WindowDataset(windows, "train")
-    inputs, positions = dataset.distinct_inputs()
-    assert torch.equal(inputs[positions], dataset.inputs)
-    assert len(torch.unique(inputs, dim=0)) == len(inputs)
+    chosen, positions = dataset.distinct_windows()
+    every, distinct = (dataset.gather(numbers).inputs for numbers in (torch.arange(len(dataset)), chosen))
+    assert torch.equal(distinct[positions], every)
+    assert len(torch.unique(distinct, dim=0)) == len(distinct)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
