@@ -30,14 +30,9 @@ from boomerang.features.prepared import Split, SummaryFile, read_history, read_p
 from boomerang.features.preparing import check_folds, prepare_table
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import fewest_rows
-from boomerang.model.windows import (
-    KnownPastWindows,
-    cut_windows,
-    known_past_ladder,
-    known_past_lengths,
-    length_ladder,
-    usable_lengths,
-)
+from boomerang.model.known_past_windows import KnownPastWindows
+from boomerang.model.lengths import known_past_ladder, known_past_lengths, length_ladder, usable_lengths
+from boomerang.model.windows import cut_windows
 
 INPUTS = [ARTIFACTS / "prepared"]
 

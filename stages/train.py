@@ -28,7 +28,8 @@ from boomerang.base.sources import unchanged
 from boomerang.base.wording import counted, tell
 from boomerang.model import tensors
 from boomerang.model.devices import choose_device
-from boomerang.model.windows import KnownPastWindows, read_windows
+from boomerang.model.known_past_windows import KnownPastWindows
+from boomerang.model.windows import read_windows
 from boomerang.training.members import EnsembleTask, train_members
 from boomerang.training.trainer import TrainedMember
 

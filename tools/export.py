@@ -76,7 +76,7 @@ def _largest_difference(content: bytes, ensembles: "TrainedEnsembles", name: str
     import onnxruntime
     import torch
 
-    from boomerang.model.windows import WindowInputs
+    from boomerang.model.window_inputs import WindowInputs
 
     spec, longest = ensembles.metadata.specs[name], ensembles.metadata.seq_lengths[-1]
     shape = (N_CHECKED, spec.n_steps(longest), len(spec.features))

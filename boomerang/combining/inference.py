@@ -16,7 +16,7 @@ from boomerang.combining.pools import Member, Pool
 from boomerang.combining.table_windows import TableWindows
 from boomerang.model.devices import one_thread
 from boomerang.model.lstm import MemberLSTM
-from boomerang.model.windows import WindowInputs
+from boomerang.model.window_inputs import WindowInputs
 
 # Windows always go through a member so many at a time, and the last batch is filled up: a matrix product of another
 # height may take another path through the kernels and end in another last bit.

@@ -11,7 +11,8 @@ from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member
 from boomerang.features.inputs import Inputs, check_table, stack_features, stack_inputs
 from boomerang.features.known_past import KnownPast, find_known_past
-from boomerang.model.windows import AnyWindows, KnownPastWindows, Windows
+from boomerang.model.known_past_windows import KnownPastWindows
+from boomerang.model.windows import AnyWindows, Windows
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from boomerang.base.ensembles import order_column
 from boomerang.base.errors import SettingsError
 from boomerang.base.wording import counted, tell
 from boomerang.features.known_past import NOBODY, PastRules, select_past
-from boomerang.reading.purchases import Purchases, parse_moment, parse_purchase
+from boomerang.reading.asked import parse_moment, parse_purchase
+from boomerang.reading.purchases import Purchases
 
 
 def select_history(

@@ -93,7 +93,8 @@ def decide(rule: float | Costs | None, table: "Table") -> Decision | None:
 def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Table", int]:
     """What members read of the history, as `Predictor.predict` takes it, and how many past purchases it holds."""
     from boomerang.commands.known_history import select_history
-    from boomerang.reading.purchases import append_purchase, parse_labels, read_purchases
+    from boomerang.reading.asked import append_purchase, parse_labels
+    from boomerang.reading.purchases import read_purchases
 
     if flags.history is not None:
         with about("--history"):

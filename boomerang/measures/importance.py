@@ -15,7 +15,7 @@ from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.metadata import Finite, MeasuredName
 from boomerang.combining.pools import Member
 from boomerang.measures.metrics import log_losses, round_figure
-from boomerang.model.windows import WindowInputs
+from boomerang.model.window_inputs import WindowInputs
 
 # How often each feature and each lag is shuffled; scikit-learn's `permutation_importance` does it as often.
 N_REPEATS = 5

@@ -11,7 +11,7 @@ from boomerang.model import head_kernels, kernels, lstm_kernels, prefix_trie
 from boomerang.model.kernels import Float32Array
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.prefix_trie import PrefixTrie
-from boomerang.model.windows import WindowInputs
+from boomerang.model.window_inputs import WindowInputs
 from boomerang.training.batches import Batch
 
 AUTOCAST_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

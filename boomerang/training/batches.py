@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from boomerang.base.errors import TrainingError
 from boomerang.base.processes import die_with_parent
-from boomerang.model.windows import AnyWindows, WindowInputs
+from boomerang.model.window_inputs import WindowInputs
+from boomerang.model.windows import AnyWindows
 
 
 class Batch(NamedTuple):

@@ -15,7 +15,7 @@ from boomerang.features.inputs import stack_inputs
 from boomerang.features.known_past import NOBODY, PastRules, find_known_past, select_past
 from boomerang.features.preparing import prepare_table, set_aside
 from boomerang.features.split import count_parts
-from boomerang.model.windows import KnownPastWindows
+from boomerang.model.known_past_windows import KnownPastWindows
 
 DAY = pd.Timedelta(days=1)
 

@@ -6,16 +6,10 @@ import torch
 
 from boomerang.base.errors import ArtifactError
 from boomerang.model import tensors
-from boomerang.model.windows import (
-    KnownPastWindows,
-    cut_windows,
-    known_past_ladder,
-    known_past_lengths,
-    length_ladder,
-    read_windows,
-    usable_lengths,
-    window_ids,
-)
+from boomerang.model.known_past_windows import KnownPastWindows
+from boomerang.model.lengths import known_past_ladder, known_past_lengths, length_ladder, usable_lengths
+from boomerang.model.window_inputs import window_ids
+from boomerang.model.windows import cut_windows, read_windows
 
 N_ROWS = {"train": 6, "val": 2, "test": 2}
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boomerang.base.errors import DataError, SettingsError
+from boomerang.reading.asked import append_purchase
 from boomerang.reading.offsets import last_offset
-from boomerang.reading.purchases import append_purchase
 from tests.reading.support import HEADER, read
 
 LONDON = {"timezone": "Europe/London"}

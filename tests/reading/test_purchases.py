@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boomerang.base.errors import DataError
-from boomerang.reading.purchases import parse_labels, read_purchases
+from boomerang.reading.asked import parse_labels
+from boomerang.reading.purchases import read_purchases
 from tests.reading.support import HEADER, PLAIN, read, with_date, with_number
 
 

@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from boomerang.base.errors import SettingsError
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.prefix_trie import build
-from boomerang.model.windows import WindowInputs
+from boomerang.model.window_inputs import WindowInputs
 from boomerang.training import backends
 from boomerang.training.backends import CpuBackend, TorchBackend, check_precision, choose_backend
 from boomerang.training.batches import Batch
