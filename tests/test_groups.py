@@ -356,3 +356,21 @@ def test_parts_are_told_where_an_embargo_lies_between_them(tmp_path, capsys):
     predict.main(["--csv", str(tmp_path / "shop.csv"), "--artifacts_dir", str(folder), "--output", str(output)])
     parts = pd.read_parquet(folder / "prepared" / "purchases.parquet")["part"].replace("embargo", "new").tolist()
     assert pd.read_csv(output)["part"].tolist() == [*parts, *["new"] * (400 - len(parts))]
+
+
+def test_loading_processes_change_no_byte_and_rounding_little(shop, tmp_path, monkeypatch):
+    folders = {}
+    for name, execution in {
+        "alone": EXECUTION,
+        "loaded": Execution(jobs=1, quiet=True, no_store=True, num_workers=1),
+    }.items():
+        monkeypatch.setattr("tests.test_groups.EXECUTION", execution)
+        folders[name] = train_on(shop[0], tmp_path / name, train__epochs=1)
+    for path in ("context/model_context_seq2.pth", "simple/model_simple_seq2.pth"):
+        assert (folders["alone"] / path).read_bytes() == (folders["loaded"] / path).read_bytes()
+    rounded = train_on(shop[0], tmp_path / "bf16", train__epochs=1, train__precision="bf16")
+    losses = [
+        json.loads((folder / "context" / "metrics.json").read_text())["seq2"]["val_loss"]
+        for folder in (folders["alone"], rounded)
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=0.01)

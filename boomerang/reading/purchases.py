@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from boomerang.base.ensembles import order_column
-from boomerang.base.errors import DataError
+from boomerang.base.errors import DataError, about
 from boomerang.base.wording import counted
 from boomerang.reading.csv_cells import Cells, read_cells
 from boomerang.reading.datetimes import parse_datetimes
@@ -131,7 +131,8 @@ def read_purchases(
     others = cells.others.loc[table.index].reset_index(drop=True)
     group_values: list[str] = []
     if group_column is not None:
-        codes, group_values = _number_groups(others[group_column], group_column, notes)
+        with about(path.name):
+            codes, group_values = _number_groups(others[group_column], group_column, notes)
         table = table.assign(group=codes)
         others = others if keep_others else others.drop(columns=group_column)
     rows = table.index.to_numpy()
@@ -196,7 +197,8 @@ def _strip_cells(cells: Cells, faults: Faults, notes: list[str], open_returned: 
         faults.add(text[name], is_long, f"{name} too long", f"{name} must have at most {MAX_CELL} characters")
         text[name] = text[name].mask(is_long, "")
         if not (open_returned and name == "returned"):
-            faults.add(cells.table[name], text[name] == "", f"{name} blank", f"{name} must not be blank")
+            unless = ", unless open_returned is set" if name == "returned" else ""
+            faults.add(cells.table[name], text[name] == "", f"{name} blank", f"{name} must not be blank{unless}")
     return text
 
 

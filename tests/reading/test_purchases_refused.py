@@ -60,7 +60,7 @@ REFUSED = {
     "unknown label": (with_label("maybe"), r"row 3: returned must be one of yes/y/true.*\(found 'maybe'\)"),
     "label 2": (with_label("2"), r"row 3: returned must be one of .*\(found '2'\)"),
     "label nan": (with_label("nan"), r"row 3: returned must be one of .*\(found 'nan'\)"),
-    "blank label": (with_label(""), r"row 3: returned must not be blank \(found ''\)"),
+    "blank label": (with_label(""), r"row 3: returned must not be blank, unless open_returned is set \(found ''\)"),
     "blank date": (with_date(" "), r"row 2: datetime must not be blank \(found ' '\)"),
     "blank number": (with_number(""), r"row 3: number must not be blank"),
     "inf": (with_number("inf"), r"row 3: number must be a finite number.*\(found 'inf'\)"),
