@@ -9,7 +9,7 @@ from boomerang.base.errors import ArtifactError
 from boomerang.base.outputs import read_output
 from boomerang.base.paths import METADATA_FILE
 from boomerang.base.stage_files import parse_json
-from boomerang.combining.metadata import MemberMetadata, Metadata
+from boomerang.combining.metadata import HOW_TO_TRAIN, MemberMetadata, Metadata
 from boomerang.model import tensors
 from boomerang.model.lstm import MemberLSTM
 
@@ -26,9 +26,7 @@ def read_metadata(artifacts_dir: Path) -> Metadata:
     try:
         content = read_output(artifacts_dir, METADATA_FILE)
     except FileNotFoundError:
-        raise ArtifactError(
-            f"{path} does not exist: train first (dvc repro, python train.py or boomerang train)"
-        ) from None
+        raise ArtifactError(f"{path} does not exist: train first ({HOW_TO_TRAIN})") from None
     return parse_json(content, str(path), Metadata)
 
 

@@ -24,6 +24,7 @@ from boomerang.features.scaler import Scaler
 # ensembles; 4 added the centre of that combination; 5 what the training learned from, and the offset of its datetimes;
 # 6 what the past of a purchase is, where each has one of its own.
 FORMAT_VERSION = 6
+HOW_TO_TRAIN = "dvc repro, python train.py or boomerang train"
 
 
 def _ascend(lengths: list[int]) -> list[int]:
@@ -122,7 +123,10 @@ class Figures(Section):
 class Metadata(Section):
     """The content of `models_meta.json`."""
 
-    format_version: Annotated[int, within(str(FORMAT_VERSION), lambda version: version == FORMAT_VERSION)]
+    format_version: Annotated[
+        int,
+        within(f"{FORMAT_VERSION}, or train again: {HOW_TO_TRAIN}", lambda version: version == FORMAT_VERSION),
+    ]
     mode: Literal["fixed", "auto"]
     seq_lengths: Lengths
     requested_seq_lengths: list[Length]
