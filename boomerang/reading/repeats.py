@@ -1,6 +1,7 @@
 """Rows that stand several times, and stretches of time that do so as a whole: two exports that overlap."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,20 +14,22 @@ import pyarrow.compute as pc
 FEWEST_DATETIMES = 3
 # A stretch is told of only if chance makes one so long less often than once in so many files.
 FALSE_ALARMS = 1e-6
-# A stretch that stands 4 or 6 times is found by a factor of that; more exports than these hardly end in one file.
-FACTORS = (2, 3, 5, 7, 11, 13)
 WORDS = {2: "twice", 3: "three times"}
 MAX_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """All rows from one datetime to another, where each different row stands `times` times, or a multiple of that."""
+    """All rows from one datetime to another, where each different row stands `times` times, or a multiple of that.
+
+    Where `or_more` holds, some stand more often: a row with a twin in one export stands four times in two.
+    """
 
     first: str
     last: str
     rows: int
     times: int
+    or_more: bool
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Repeats:
             return []
         shown = []
         for stretch in self.stretches[:MAX_SHOWN]:
-            how_often = WORDS.get(stretch.times, f"{stretch.times} times")
+            how_often = ("at least " if stretch.or_more else "") + WORDS.get(stretch.times, f"{stretch.times} times")
             shown.append(f"the {stretch.rows:,} rows from {stretch.first} to {stretch.last} stand {how_often}")
         more = len(self.stretches) - len(shown)
         if more:
@@ -93,25 +96,49 @@ def find_repeats(times: np.ndarray, numbers: np.ndarray) -> Repeats:
     # By datetime, how many different rows there are.
     place = np.searchsorted(starts, rows, side="right") - 1
     n_different = np.bincount(place, minlength=len(starts))
-    stretches = {}
-    for factor in FACTORS:
+    stretches = []
+    is_told = np.zeros(len(starts), dtype=bool)
+    # A stretch that stands 4 or 6 times is found by a prime factor of that.
+    factors = _find_factors(counts)
+    for factor in factors:
         n_repeated = np.bincount(place[counts % factor == 0], minlength=len(starts))
-        for first, end in _find_runs(n_repeated == n_different):
+        n_total, n_of_factor, n_often = len(counts), int(n_repeated.sum()), int((counts >= factor).sum())
+        for first, end in _find_runs((n_repeated == n_different) & ~is_told, FEWEST_DATETIMES):
             n_inside = int(n_different[first:end].sum())
-            others = (int(n_repeated.sum()) - n_inside + 1) / (int(n_different.sum()) - n_inside + 2)
-            is_chance = math.log(len(starts)) + n_inside * math.log(others) > math.log(FALSE_ALARMS)
-            if end - first >= FEWEST_DATETIMES and not is_chance:
+            share = (n_of_factor - n_inside + 1) / (n_total - n_inside + 2)
+            # Of the counts that are large enough, one in `factor` is a multiple of it by chance.
+            least = (n_often - n_inside + 1) / (n_total - n_inside + 2) / factor
+            n_tries = len(starts) * len(factors)
+            if math.log(n_tries) + n_inside * math.log(max(share, least)) <= math.log(FALSE_ALARMS):
+                is_told[first:end] = True
                 end_row = starts[end] if end < len(starts) else len(times)
                 begin, last = (str(times[row].astype("datetime64[s]")) for row in (starts[first], starts[end - 1]))
-                # What stands six times is found by two factors, and told of once.
-                n_times = int(np.gcd.reduce(counts[(first <= place) & (place < end)]))
-                stretches[first, end] = Stretch(begin, last, int(end_row - starts[first]), n_times)
-    return Repeats(
-        len(times) - len(rows), sorted(stretches.values(), key=lambda stretch: (stretch.first, stretch.times))
-    )
+                inside = counts[(first <= place) & (place < end)]
+                n_times = int(np.gcd.reduce(inside))
+                is_more = bool(inside.max() > n_times)
+                stretches.append(Stretch(begin, last, int(end_row - starts[first]), n_times, is_more))
+    return Repeats(len(times) - len(rows), sorted(stretches, key=lambda stretch: stretch.first))
 
 
-def _find_runs(is_in: np.ndarray) -> list[tuple[int, int]]:
-    """First and end of each run of true values."""
+def _find_factors(counts: np.ndarray) -> list[int]:
+    """The prime factors of how often rows stand, in order, each of enough different rows to make a stretch."""
+    found: Counter[int] = Counter()
+    for count, n_rows in zip(*np.unique(counts, return_counts=True), strict=True):
+        rest, factor = int(count), 2
+        while rest > 1:
+            # What has no factor up to its root is prime.
+            factor = factor if factor * factor <= rest else rest
+            if rest % factor == 0:
+                found[factor] += int(n_rows)
+            while rest % factor == 0:
+                rest //= factor
+            factor += 1
+    return sorted(factor for factor, n_rows in found.items() if n_rows >= FEWEST_DATETIMES)
+
+
+def _find_runs(is_in: np.ndarray, shortest: int) -> list[tuple[int, int]]:
+    """First and end of each run of at least so many true values."""
     edges = np.diff(np.r_[False, is_in, False].astype(np.int8))
-    return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
+    firsts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    is_long = ends - firsts >= shortest
+    return list(zip(firsts[is_long].tolist(), ends[is_long].tolist(), strict=True))

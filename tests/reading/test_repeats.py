@@ -68,7 +68,7 @@ def test_two_exports_that_overlap_are_told_of_with_their_span(tmp_path, share, o
     assert stretch.times == 2
     assert stretch.rows == sum(stretch.first[:16] <= row[:16] <= stretch.last[:16] for row in both)
     (warning,) = repeats.warnings
-    assert f"the {stretch.rows:,} rows from {stretch.first} to {stretch.last} stand twice" in warning
+    assert f"the {stretch.rows:,} rows from {stretch.first} to {stretch.last} stand at least twice" in warning
 
 
 def test_a_column_that_is_not_read_tells_rows_apart(tmp_path):
@@ -88,7 +88,7 @@ def test_three_exports_and_several_stretches_are_told_of(tmp_path):
     assert "; the " in repeats.warnings[0]
 
 
-@pytest.mark.parametrize("times", [2, 3, 4, 5, 6, 7, 9, 10, 13])
+@pytest.mark.parametrize("times", [2, 3, 4, 5, 6, 7, 9, 10, 13, 17, 34, 97])
 def test_a_file_that_stands_several_times_is_told_of_once_with_how_often(tmp_path, times):
     rows = list(dict.fromkeys(make_lines()))
     repeats = read(tmp_path / "a.csv", rows * times)
@@ -100,6 +100,26 @@ def test_a_file_that_stands_several_times_is_told_of_once_with_how_often(tmp_pat
     assert [stretch.times for stretch in read(tmp_path / "a.csv", rows + rows[300:600] * (times - 1)).stretches] == [
         times
     ]
+
+
+def test_a_span_that_stands_six_times_beside_twins_and_triples_is_told_of_once(tmp_path):
+    rows = [f"2024-01-{day:02}T{hour:02}:00,no,1" for day in range(1, 29) for hour in range(24)]
+    # By the factor 2 it begins a row earlier, by the factor 3 it ends a row later.
+    both = read(tmp_path / "a.csv", rows + rows[299:300] + rows[300:360] * 5 + rows[360:361] * 2)
+    (stretch,) = both.stretches
+    assert stretch.first == "2024-01-13T11:00:00"
+    assert (stretch.rows, stretch.times, stretch.or_more) == (2 + 6 * 60, 2, True)
+    # Stretches of their own on both sides are told of, each datetime in one of them.
+    spans = read(tmp_path / "a.csv", rows + rows[240:300] + rows[300:360] * 5 + rows[360:420] * 2).stretches
+    assert [(stretch.rows, stretch.times, stretch.or_more) for stretch in spans] == [(480, 2, True), (180, 3, False)]
+
+
+def test_days_of_many_equal_rows_are_no_copies_of_an_export(tmp_path):
+    for seed in range(10):
+        n_rows = np.random.default_rng(seed).poisson(100, size=400)
+        days = np.datetime64("2024-01-01") + np.arange(400)
+        rows = [f"{day},no,1" for day, count in zip(days, n_rows, strict=True) for _ in range(count)]
+        assert read(tmp_path / "a.csv", rows).stretches == []
 
 
 SPELLINGS = {

@@ -159,7 +159,7 @@ def test_stretches_that_stand_twice_are_told_of_and_kept(params, tmp_path, capsy
     table, _ = run(params, path, tmp_path / "out")
     assert len(table) == len(plain) + 50
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    stretch = {"first": "2024-01-15T23:00:00", "last": "2024-01-30T06:00:00", "rows": 100, "times": 2}
+    stretch = {"first": "2024-01-15T23:00:00", "last": "2024-01-30T06:00:00", "rows": 100, "times": 2, "or_more": False}
     assert summary["repeats"] == {"rows": 50, "stretches": [stretch]}
     told = capsys.readouterr().err
     assert f"{path}: warning: the 100 rows from 2024-01-15T23:00:00 to 2024-01-30T06:00:00 stand twice" in told
