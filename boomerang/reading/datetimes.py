@@ -98,6 +98,10 @@ def _parse_format(
 ) -> Times:
     """When purchases were made, NaT where the text is not of the form."""
     directives = re.findall("%(.)", datetime_format)
+    if "z" in directives and datetime_format.endswith("%z"):
+        # As in ISO 8601, UTC is an offset, and whole hours need no minutes.
+        text = text.str.replace(r"[Uu][Tt][Cc]$", "Z", regex=True)
+        text = text.str.replace(r"([+-][0-9]{2})$", r"\g<1>00", regex=True)
     parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="z" in directives)
     if "S" in directives:
         parsed = parsed.mask(parsed.index.isin(_leap_seconds(text[parsed.dt.second < 2], datetime_format)))

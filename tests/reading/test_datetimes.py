@@ -42,6 +42,31 @@ def test_a_format_with_an_offset_leads_to_the_timezone():
     assert times == ["2024-07-01T12:00:00"]
 
 
+# The offset as it is written, and the hour of Tokyo that 9:05 becomes with it.
+@pytest.mark.parametrize(
+    ("written", "hour"), [("UTC", 18), ("utc", 18), ("Z", 18), ("+0000", 18), ("+01", 17), ("+01:00", 17), ("-03", 21)]
+)
+@pytest.mark.parametrize("blank", ["", " "])
+def test_an_offset_in_a_format_is_read_in_every_spelling_that_iso_dates_have(written, hour, blank):
+    times, notes = parse(
+        f"2025-01-01 09:05:00{blank}{written}",
+        datetime_format=f"%Y-%m-%d %H:%M:%S{blank}%z",
+        timezone="Asia/Tokyo",
+    )
+    assert times == [f"2025-01-01T{hour}:05:00"]
+    assert notes == ["datetime: converted to local time in Asia/Tokyo"]
+    assert parse(f"2025-01-01T09:05:00{blank}{written}", timezone="Asia/Tokyo") == (times, notes)
+
+
+@pytest.mark.parametrize("written", ["GMT", "CET", "UTC+1", "UT", "+1", ""])
+def test_what_may_be_several_offsets_is_none_in_a_format_either(written):
+    how = {"datetime_format": "%d/%m/%Y %H:%M %z", "timezone": "Asia/Tokyo"}
+    assert parse(f"01/02/2025 09:05 {written}", **how)[0] == [None]
+    # A format that has UTC in its own text needs the offset after it.
+    how["datetime_format"] = "%d/%m/%Y %H:%M UTC%z"
+    assert parse("01/02/2025 09:05 UTC+01:00", "01/02/2025 09:05 UTC", **how)[0] == ["2025-02-01T17:05:00", None]
+
+
 def test_the_letter_z_after_a_percent_sign_is_no_offset():
     assert parse("1.7.2024 %z", datetime_format="%d.%m.%Y %%z")[0] == ["2024-07-01T00:00:00"]
 
