@@ -13,19 +13,19 @@ from boomerang.base.checks import Section, shown
 DIRECTIVES = "YymBbdjAaHIMSfpz%"
 # Directives that give the same part of a time: of two in one pattern, strptime passes over one without a word. So it
 # does over AM and PM beside the hour of 24.
-RIVALS = ("Yy", "mbBj", "dj", "HI", "Hp")
+RIVALS = ("Yy", "mbBj", "dj", "aA", "HI", "Hp")
 # Fields of a time, from the year on, that must be known where a directive stands; the date always.
 N_FIELDS = {"": 3, "H": 4, "I": 4, "p": 4, "M": 5, "S": 6, "f": 7}
 
 
-def _directives(pattern: str) -> list[str]:
+def directives(pattern: str) -> list[str]:
     """What follows each percent sign: `%%z` is a percent sign and a letter, not `%z`."""
     return re.findall("%(.?)", pattern, re.DOTALL)
 
 
 def _survives(pattern: str, n_fields: int) -> bool:
     """Whether the first `n_fields` of year, month, day, hour and so on are read as they were written by `pattern`."""
-    if not {"Y", "y"} & set(_directives(pattern)):
+    if not {"Y", "y"} & set(directives(pattern)):
         # Python warns where strptime gets no year, and will refuse it from 3.15 on.
         return False
     moment = datetime(2003, 2, 4, 17, 6, 5, 7, tzinfo=UTC)
@@ -47,14 +47,14 @@ class DatetimeSettings(Section):
     def _lose_no_part_of_a_date(cls, pattern: str | None) -> str | None:
         if pattern is None:
             return None
-        if unknown := [mark for mark in _directives(pattern) if mark not in DIRECTIVES]:
+        if unknown := [mark for mark in directives(pattern) if mark not in DIRECTIVES]:
             raise ValueError(f"must be made of %{' %'.join(DIRECTIVES)} (found %{unknown[0]} in {pattern!r})")
         if not _survives(pattern, N_FIELDS[""]):
             raise ValueError(f"must be a strptime pattern with day, month and year, like %d/%m/%Y (found {pattern!r})")
-        if not _survives(pattern, max(N_FIELDS.get(mark, 0) for mark in _directives(pattern))):
+        if not _survives(pattern, max(N_FIELDS.get(mark, 0) for mark in directives(pattern))):
             raise ValueError(f"must keep the hour and all between, like %H:%M or %I:%M %p (found {pattern!r})")
         for rivals in RIVALS:
-            given = sorted(set(_directives(pattern)) & set(rivals))
+            given = sorted(set(directives(pattern)) & set(rivals))
             if len(given) > 1:
                 raise ValueError(f"must give each part of a time once (found %{' and %'.join(given)} in {pattern!r})")
         return pattern
@@ -69,7 +69,7 @@ class DatetimeSettings(Section):
 
     @model_validator(mode="after")
     def _say_where_offsets_lead(self) -> "DatetimeSettings":
-        pattern, has_offset = self.datetime_format, "z" in _directives(self.datetime_format or "")
+        pattern, has_offset = self.datetime_format, "z" in directives(self.datetime_format or "")
         if self.timezone is None and has_offset:
             raise ValueError("datetime_format with %z needs timezone: the zone to convert to (found None)")
         if self.timezone is not None and pattern is not None and not has_offset:

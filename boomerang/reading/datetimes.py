@@ -8,7 +8,9 @@ from datetime import timezone as fixed_zone
 
 import pandas as pd
 
+from boomerang.base.datetime_settings import directives
 from boomerang.reading.offsets import OFFSET, OWN, Times, convert, note_no_offset, offset_minutes, place
+from boomerang.reading.patterns import WEEKDAYS, falls_on_its_weekday
 
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
@@ -66,7 +68,8 @@ def parse_datetimes(
         If some rows have an offset and others none, or nothing says to which local time offsets lead.
     """
     if datetime_format:
-        expected = f"datetime must be in the form {datetime_format} (prepare.datetime_format), and exist"
+        day = " on the weekday that it names" if WEEKDAYS & set(directives(datetime_format)) else ""
+        expected = f"datetime must be in the form {datetime_format} (prepare.datetime_format), and exist{day}"
         return _parse_format(text, notes, datetime_format, timezone, offset), expected
     is_plain = text.str.fullmatch(f"{DATE}(?:{TIME})?")
     has_offset = text.str.fullmatch(f"{DATE}{TIME}{OFFSET}")
@@ -97,17 +100,19 @@ def _parse_format(
     text: pd.Series, notes: list[str], datetime_format: str, timezone: str | None, offset: str | None
 ) -> Times:
     """When purchases were made, NaT where the text is not of the form."""
-    directives = re.findall("%(.)", datetime_format)
-    if "z" in directives and datetime_format.endswith("%z"):
+    given = directives(datetime_format)
+    if "z" in given and datetime_format.endswith("%z"):
         # As in ISO 8601, UTC is an offset, and whole hours need no minutes.
         text = text.str.replace(r"[Uu][Tt][Cc]$", "Z", regex=True)
         text = text.str.replace(r"([+-][0-9]{2})$", r"\g<1>00", regex=True)
-    parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="z" in directives)
-    if "S" in directives:
+    parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="z" in given)
+    if "S" in given:
         parsed = parsed.mask(parsed.index.isin(_leap_seconds(text[parsed.dt.second < 2], datetime_format)))
+    if WEEKDAYS & set(given):
+        parsed = parsed.where(falls_on_its_weekday(text, parsed, datetime_format))
     if parsed.dt.nanosecond.any():
         notes.append(CUT)
-    if "z" in directives and timezone:
+    if "z" in given and timezone:
         return convert(parsed.dt.tz_localize(None), timezone, notes)
     note_no_offset(timezone, offset, notes)
     return Times(parsed)

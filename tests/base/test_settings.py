@@ -102,6 +102,12 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
             "%d/%m/%Y %y",
             "prepare.datetime_format: must give each part of a time once (found %Y and %y in '%d/%m/%Y %y')",
         ),
+        (
+            "prepare",
+            "datetime_format",
+            "%A (%a) %d/%m/%Y",
+            "prepare.datetime_format: must give each part of a time once (found %A and %a in '%A (%a) %d/%m/%Y')",
+        ),
         *(
             (
                 "prepare",

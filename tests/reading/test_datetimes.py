@@ -13,6 +13,7 @@ from boomerang.reading.datetimes import (
     hint_at_form,
     parse_datetimes,
 )
+from boomerang.reading.purchases import read_purchases
 
 
 def parse(*texts, datetime_format=None, timezone=None):
@@ -84,6 +85,40 @@ def test_the_letter_z_after_a_percent_sign_is_no_offset():
 )
 def test_leap_seconds_in_a_format_are_no_time(text, datetime_format, expected):
     assert parse(text, datetime_format=datetime_format, timezone="UTC")[0] == [expected]
+
+
+# A pattern with a weekday, and how it writes Monday, 15 January 2024, 21:05, in Tokyo, with a blank for the weekday.
+WITH_WEEKDAYS = {
+    "%a %d/%m/%Y": "{} 15/01/2024",
+    "%A, %B %d, %Y": "{}, January 15, 2024",
+    "%d.%m.%y (%a) %H:%M": "15.01.24 ({}) 21:05",
+    "%a, %d %b %Y %H:%M:%S %z": "{}, 15 Jan 2024 03:05:00 +0900",
+    "%a %b %d %H:%M:%S.%f %z %Y": "{} Jan 15 03:05:00.5 +09:00 2024",
+    "%I:%M %p %z on %A %Y%m%d": "9:05 pm Z on {}  20240115",
+    "%%a%a%%z %j %Y": "%a{}%z 015 2024",
+}
+
+
+@pytest.mark.parametrize(("pattern", "written"), WITH_WEEKDAYS.items())
+def test_a_weekday_must_be_that_of_the_date_as_it_is_written(pattern, written):
+    assert Reading(datetime_format=pattern, timezone="Asia/Tokyo" if "%z" in pattern.replace("%%", "") else None)
+    names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "MONDAY"]
+    if "%A" not in pattern.replace("%%", ""):
+        names = [name[:3] for name in names]
+    texts = [written.format(name) for name in names]
+    times, _ = parse(*texts, datetime_format=pattern, timezone="Asia/Tokyo")
+    assert [time is not None for time in times] == [True, *[False] * 6, True]
+
+
+def test_a_row_with_another_weekday_is_refused_and_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number\nTue 16/01/2024,no,1\nMon 16/01/2024,no,1\n")
+    with pytest.raises(
+        DataError, match=r"row 3: .*, and exist on the weekday that it names \(found 'Mon 16/01/2024'\)"
+    ):
+        read_purchases(path, datetime_format="%a %d/%m/%Y")
+    kept = read_purchases(path, datetime_format="%a %d/%m/%Y", on_bad_rows="drop")
+    assert kept.dropped == {"datetime not a date": 1}
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59-14:00", "0001-01-01T00:01+14:00", "9999-12-31T23:30Z"])
