@@ -1,9 +1,6 @@
 """Dates and times of a purchase history, from text to local times and instants."""
 
-import itertools
 import re
-from collections.abc import Sequence
-from datetime import datetime
 from datetime import timezone as fixed_zone
 
 import pandas as pd
@@ -14,25 +11,6 @@ from boomerang.reading.patterns import WEEKDAYS, falls_on_its_weekday
 
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
-# What dates and times of other forms are made of, for hints.
-DATE_FORMS = [
-    *(mark.join((*order, year)) for year in ("%Y", "%y") for mark in "/.-" for order in (("%d", "%m"), ("%m", "%d"))),
-    *("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
-    *(form for month in ("%b", "%B") for form in (f"%d {month} %Y", f"%d-{month}-%Y", f"{month} %d, %Y")),
-]
-CLOCK_FORMS = [
-    "",
-    *(
-        f"{mark}{clock}{offset}"
-        for mark in (" ", "T", ", ")
-        for clock in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
-        for offset in ("", "%z", " %z")
-    ),
-]
-# An offset, or what is meant as one.
-LIKE_OFFSET = f"(?:{OFFSET}| ?[+-][0-9:]+)"
-# Where all rows can be read in two ways alike, so many are tried for one that can not.
-ROWS_LOOKED_AT = 10_000
 CUT = "datetime: fractions of a second were cut to six digits"
 
 
@@ -106,6 +84,7 @@ def _parse_format(
         text = text.str.replace(r"[Uu][Tt][Cc]$", "Z", regex=True)
         text = text.str.replace(r"([+-][0-9]{2})$", r"\g<1>00", regex=True)
     parsed = pd.to_datetime(text, format=datetime_format, errors="coerce", utc="z" in given)
+    parsed = parsed.where(parsed.dt.year >= 1)
     if "S" in given:
         parsed = parsed.mask(parsed.index.isin(_leap_seconds(text[parsed.dt.second < 2], datetime_format)))
     if WEEKDAYS & set(given):
@@ -127,50 +106,3 @@ def _leap_seconds(text: pd.Series, datetime_format: str) -> list[int]:
         form = "".join(second if part == "%S" else part for part in re.split("(%.)", datetime_format))
         rows += maybe.index[pd.to_datetime(maybe, format=form, errors="coerce").notna()].tolist()
     return rows
-
-
-def hint_at_form(value: str) -> str:
-    """What a value that is no ISO 8601 date looks like, and what to do; the patterns that are named do read it."""
-    if re.fullmatch(f"{DATE}{LIKE_OFFSET}", value):
-        return ", a date with an offset but without a time"
-    if found := _find_readings(value):
-        readings = [f"{moment.day} {moment:%B %Y} with {pattern}" for pattern, moment in found]
-        also = " and prepare.timezone" if any("%z" in pattern for pattern, _ in found) else ""
-        return f", which is {' or '.join(readings)}: say which in prepare.datetime_format{also}"
-    if re.fullmatch(r"\d{9,}(\.\d+)?", value, re.ASCII):
-        return ", an epoch number: convert it to a date"
-    if re.fullmatch(r"\d{5}([.,]\d+)?", value, re.ASCII):
-        return ", perhaps the serial number of a date in a spreadsheet: format the column as a date and export it again"
-    if re.fullmatch(r"\d{1,2}:\d{2}.*", value, re.ASCII):
-        return ", a time without a date"
-    if re.fullmatch(f"{DATE}(?:{TIME})?(?:{LIKE_OFFSET})?", value):
-        return ", a day or time that does not exist"
-    return "; for another form set prepare.datetime_format"
-
-
-def find_telling(values: Sequence[str]) -> int:
-    """The position of the first of `values` that shows how they are written; 0 where none does.
-
-    The first day of a file is often the first of January, of which the patterns for both orders of day and month make
-    the same date.
-    """
-    patterns = [pattern for pattern, _ in _find_readings(values[0].strip())]
-    for position, value in enumerate(values[:ROWS_LOOKED_AT]):
-        if len({_read(value.strip(), pattern) for pattern in patterns}) > 1:
-            return position
-    return 0
-
-
-def _read(value: str, pattern: str) -> datetime | None:
-    try:
-        return datetime.strptime(value, pattern)
-    except ValueError:
-        return None
-
-
-def _find_readings(value: str) -> list[tuple[str, datetime]]:
-    """The patterns that read a value, each with what it makes of it; none for what is a date of ISO 8601."""
-    # What is plainly a year, month and day, as in ISO 8601, is no other date: a fault of it has another cause.
-    dates = [] if re.match(DATE, value) else DATE_FORMS
-    patterns = (f"{date}{clock}" for date, clock in itertools.product(dates, CLOCK_FORMS))
-    return [(pattern, moment) for pattern in patterns if (moment := _read(value, pattern)) is not None]

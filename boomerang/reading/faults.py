@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from boomerang.reading.datetimes import find_telling, hint_at_form
+from boomerang.reading.datetime_hints import find_telling, hint_at_form
 
 BAD_DATE = "datetime not a date"
 

@@ -94,7 +94,7 @@ REFUSED = {
     "epoch milliseconds": (with_date("1704103200000"), "an epoch number"),
     "30 February": (with_date("2024-02-30 10:00:00"), r"row 2: .*'2024-02-30 10:00:00', a day or time that does not"),
     "29 February of a common year": (with_date("2023-02-29"), "a day or time that does not exist"),
-    "leap second": (with_date("2016-12-31T23:59:60"), "a day or time that does not exist"),
+    "leap second": (with_date("2016-12-31T23:59:60"), "whose second '60' is a leap second: write 59 in its place"),
     "24 o'clock": (with_date("2024-01-01 24:00"), "a day or time that does not exist"),
     "year 0": (with_date("0000-01-01"), "a day or time that does not exist"),
     "day or month first": (
@@ -102,14 +102,17 @@ REFUSED = {
         r"found '03/04/2024', which is 3 April 2024 with %d/%m/%Y or 4 March 2024 with %m/%d/%Y: say which",
     ),
     "day first for sure": (with_date("31.12.2024 10:00"), r"which is 31 December 2024 with %d.%m.%Y %H:%M: say"),
-    "ISO without leading zeros": (with_date("2024-1-1"), "for another form set prepare.datetime_format"),
+    "ISO without leading zeros": (with_date("2024-1-1"), "which is 1 January 2024 with %Y-%m-%d: say which in prepare"),
     "week date": (with_date("2024-W01-1"), "for another form set prepare.datetime_format"),
     "two offsets": (
         PLAIN.replace(":00,", ":00+01:00,").replace(":30,", ":30+02:00,"),
         r"row 3: datetime must have one offset throughout, or prepare.timezone must say",
     ),
     "one row without an offset": (PLAIN.replace(":00,", ":00+01:00,"), r"row 3: datetime must have an offset like the"),
-    "offset of a day": (PLAIN.replace(":00,", ":00+25:00,").replace(":30,", ":30+25:00,"), "does not exist"),
+    "offset of a day": (
+        PLAIN.replace(":00,", ":00+25:00,").replace(":30,", ":30+25:00,"),
+        r"'\+25:00', no offset that exists",
+    ),
     "row after blank lines": (PLAIN + "\n\n2024-01-03,no,x\n", r"row 6: number must be"),
     "row after leading blank lines": ("\n \n" + with_number("x"), r"row 5: number must be"),
     "row after a header of two lines": (
@@ -129,7 +132,7 @@ REFUSED = {
     "others like it": (HEADER + "2024-01-01,no2,1\n" * 3, r"row 2: .*\(found 'no2'; 2 more rows like it\)"),
     "offset without a time": (with_date("2024-03-31+01:00"), "a date with an offset but without a time"),
     "Z without a time": (with_date("2024-03-31Z"), "a date with an offset but without a time"),
-    "offset of 99 minutes": (with_date("2024-03-31T10:00+01:99"), "a day or time that does not exist"),
+    "offset of 99 minutes": (with_date("2024-03-31T10:00+01:99"), r"'\+01:99', no offset that exists"),
 }
 
 
