@@ -132,7 +132,7 @@ def _find_lead(name: str, text: pd.Series, minutes: pd.Series, offset: str | Non
     if offset is None:
         raise DataError(
             f"{name} row {text.index[0]}: datetime must have no offset, as in the training, which does not tell to "
-            f"which local time one leads (found {text.iloc[0]!r}): write local times, or train with prepare.timezone"
+            f"which local time one leads (found {text.iloc[0]!r}): write local times, or train with --timezone"
         )
     if offset != OWN:
         return float(offset_minutes(pd.Series([offset])).iloc[0])

@@ -70,6 +70,15 @@ def test_what_the_training_fixed_is_called_the_training_s(read_by, capsys, tmp_p
         assert "prepare." not in err
 
 
+def test_offsets_that_the_training_had_not_are_refused_with_what_would_take_them(read_by, capsys, tmp_path):
+    path = tmp_path / "purchases.csv"
+    path.write_text("datetime,returned,number\n" + "2024-12-31T18:05:00+01:00,no,1\n" * 4)
+    with pytest.raises(SystemExit):
+        run(capsys, "--csv", path, "--artifacts_dir", read_by(datetime_format=None))
+    err = capsys.readouterr().err
+    assert "(found '2024-12-31T18:05:00+01:00'): write local times, or train with --timezone\n" in err
+
+
 @pytest.mark.parametrize("name", ["cost_missed", "cost_needless", "weights", "next_number"])
 def test_a_refused_flag_is_called_by_its_flag(trained, capsys, tmp_path, name):
     flags = {
