@@ -68,7 +68,8 @@ def score_rows(
     table = ensembles.scale(purchases.table)
     is_open = table["is_open"].to_numpy() if "is_open" in table else np.zeros(len(table), dtype=bool)
     parts = np.full(len(table), "new", dtype=object)
-    parts[~is_open] = tell_parts(ensembles.metadata.source, purchases.table["datetime"][~is_open])
+    known, metadata = purchases.table[~is_open], ensembles.metadata
+    parts[~is_open] = tell_parts(metadata.source, known["datetime"], known.get("instant"), metadata.reading.timezone)
     windows = ensembles.windows(table)
     scores = (
         ensembles.score_scaled(windows, first, min(first + chunk, len(table)), names)

@@ -1,5 +1,8 @@
 """What a model has learned from, and whether a history is of the same shop, as far as that can be told."""
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -66,33 +69,72 @@ def begins_with_training(source: Source, table: pd.DataFrame) -> bool:
     )
 
 
-def tell_parts(source: Source, datetimes: pd.Series) -> np.ndarray:
+def tell_parts(
+    source: Source, datetimes: pd.Series, instants: pd.Series | None = None, timezone: str | None = None
+) -> np.ndarray:
     """The part of a training that each purchase was in, by its time.
 
     At the second in which a part ends others may have been made, of the next part or after the training. As many count
     as this part as it still lacks, so each purchase in the file of the training gets the part that it had. Of a file
     that begins later all do, which is the more careful guess: the model may have learned from them.
 
+    A part that begins or ends in the hour that autumn repeats may do so at either of two instants. Those are taken with
+    which the parts come nearest to the numbers of purchases that they had; where both do, those of the wider part.
+
     Parameters
     ----------
     source : Source
-        Of the training; its times are whole seconds.
+        Of the training; its times are whole seconds, local ones.
     datetimes : Series of datetime64
-        In time order.
+        In the order of `instants`, or in time order.
+    instants : Series of datetime64, optional
+        The same as naive UTC, in time order.
+    timezone : str, optional
+        The zone to whose local time they were converted, in the training too; without one, `instants` are not needed.
 
     Returns
     -------
     ndarray of shape (n_purchases,), str
         `train`, `val` or `test`, and `new` outside their times.
     """
-    seconds = datetimes.dt.floor("s").to_numpy()
+    bounds = [np.datetime64(bound) for part in source.parts.values() for bound in (part.first, part.last)]
+    if instants is None or timezone is None:
+        return _assign(source, bounds, datetimes.dt.floor("s").to_numpy())[0]
+    seconds = instants.dt.floor("s").to_numpy()
+    # First the widest parts: what may have been learned from should not pass as new.
+    pairs = [_instants_of(bound, timezone)[:: -1 if number % 2 else 1] for number, bound in enumerate(bounds)]
+    every = list(itertools.product(*pairs))
+    # Parts follow each other, unless somebody has written the file of the model by hand.
+    in_order = [ends for ends in every if list(ends) == sorted(ends)] or every[:1]
+    return min((_assign(source, ends, seconds) for ends in in_order), key=lambda assigned: assigned[1])[0]
+
+
+def _instants_of(local: np.datetime64, timezone: str) -> list[np.datetime64]:
+    """The instants, as naive UTC, at which clocks of a zone show a local time, in order."""
+    found = {
+        pd.Timestamp(local)
+        .tz_localize(timezone, ambiguous=is_summer, nonexistent="shift_forward")
+        .tz_convert(None)
+        .to_datetime64()
+        for is_summer in (False, True)
+    }
+    return sorted(found)
+
+
+def _assign(source: Source, bounds: Sequence[np.datetime64], seconds: np.ndarray) -> tuple[np.ndarray, int]:
+    """The part of each purchase, and by how many purchases the parts miss the numbers that they had.
+
+    `bounds` are the first and the last second of each part in turn, on the clock of `seconds`, those of the purchases.
+    """
     found = np.full(len(seconds), "new", dtype=object)
-    for name, part in source.parts.items():
-        first, last = np.datetime64(part.first), np.datetime64(part.last)
+    n_missed = 0
+    for number, (name, part) in enumerate(source.parts.items()):
+        first, last = bounds[2 * number : 2 * number + 2]
         is_open = found == "new"
         is_inside = is_open & (first <= seconds) & (seconds < last)
         found[is_inside] = name
         n_lacking = part.rows - int(is_inside.sum())
         # One purchase of the part at least was made in its last second.
         found[np.flatnonzero(is_open & (seconds == last))[: max(n_lacking, 1)]] = name
-    return found
+        n_missed += abs(part.rows - int((found == name).sum()))
+    return found, n_missed

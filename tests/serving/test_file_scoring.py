@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boomerang.base.datetime_settings import Reading
 from boomerang.combining.decisions import Costs
+from boomerang.features.prepared import PartFigures, Source
 from boomerang.reading.purchases import read_purchases
 from boomerang.serving.file_scoring import score_rows, to_csv, to_json
 from tests.support import write_purchases
@@ -41,6 +43,32 @@ def test_rows_are_found_again_in_the_file(predictor, tmp_path):
     assert table["id"].tolist() == ["A", "B\nB", "C"]
     # The first row of the file is the third purchase.
     assert table["simple"].isna().tolist() == [False, True, True]
+
+
+def test_parts_are_told_by_the_instant_where_the_file_has_it(predictor, tmp_path, monkeypatch):
+    # Of the last four, all in the hour that autumn repeats, two were made after the clocks went back.
+    times = [
+        "2025-10-25T22:00Z",
+        "2025-10-25T23:00Z",
+        *(f"2025-10-26T0{time}Z" for time in ("0:10", "0:40", "1:20", "1:30")),
+    ]
+    path = tmp_path / "a.csv"
+    path.write_text("datetime,returned,number\n" + "".join(f"{time},no,1\n" for time in times))
+    spans = {
+        "train": ("2025-10-25T23:00:00", "2025-10-26T01:40:00"),
+        "val": ("2025-10-26T01:20:00", "2025-10-26T01:30:00"),
+    }
+    sizes = {"train": 4, "val": 2}
+    parts = {
+        name: PartFigures(rows=sizes[name], base_rate=0.0, first=first, last=last)
+        for name, (first, last) in spans.items()
+    }
+    reading = Reading(datetime_format=None, timezone="Europe/London")
+    changed = {"source": Source(file="a.csv", parts=parts), "reading": reading}
+    monkeypatch.setattr(predictor, "metadata", predictor.metadata.model_copy(update=changed))
+    purchases = read_purchases(path, timezone="Europe/London")
+    (table,) = score_rows(predictor, purchases, ["simple"], None)
+    assert table["part"].tolist() == ["train"] * 4 + ["val"] * 2
 
 
 def test_a_row_is_scored_by_context_from_the_fourth_purchase_on(predictor, tmp_path):

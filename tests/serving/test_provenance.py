@@ -68,6 +68,32 @@ def test_a_training_without_a_test_part_has_none():
     assert tell_parts(source, TIMES).tolist() == ["train"] * 10 + ["val"] * 10 + ["new"] * 10
 
 
+# Every 20 minutes of the night in which clocks go back: in London 01:00, 01:20 and 01:40 come twice.
+NIGHT = pd.Series(pd.date_range("2025-10-25T23:00", periods=16, freq="20min"))
+LOCAL = NIGHT.dt.tz_localize("UTC").dt.tz_convert("Europe/London").dt.tz_localize(None)
+SPLITS = [(n_train, n_val) for n_train in range(1, 15) for n_val in range(1, 16 - n_train)]
+
+
+@pytest.mark.parametrize(("n_train", "n_val"), SPLITS)
+def test_in_the_hour_that_autumn_repeats_parts_are_told_by_the_instant(n_train, n_val):
+    n_test = 16 - n_train - n_val
+    source = source_of(LOCAL, {"train": n_train, "val": n_val, "test": n_test})
+    expected = ["train"] * n_train + ["val"] * n_val + ["test"] * n_test
+    assert tell_parts(source, LOCAL, NIGHT, "Europe/London").tolist() == expected
+    # So are they where the file has grown, or says its times to the microsecond.
+    later = NIGHT.iloc[-1:] + pd.Timedelta(hours=3)
+    grown = pd.concat([NIGHT, later, later], ignore_index=True) + pd.Timedelta(microseconds=7)
+    assert tell_parts(source, grown, grown, "Europe/London").tolist() == [*expected, "new", "new"]
+
+
+def test_what_may_be_of_the_training_in_the_repeated_hour_counts_as_such():
+    source = source_of(LOCAL, {"train": 8, "val": 8})
+    # Training ends at 01:20 of winter time, the history begins in the second hour: nothing tells which it was.
+    assert source.parts["train"].last == "2025-10-26T01:20:00"
+    found = tell_parts(source, LOCAL[6:].reset_index(drop=True), NIGHT[6:].reset_index(drop=True), "Europe/London")
+    assert found.tolist() == ["train"] * 2 + ["val"] * 8
+
+
 YEAR = pd.Series(pd.date_range("2024-01-01T09:00", periods=1000, freq="8h"))  # to 28 November
 SHOP = source_of(YEAR, {"train": 700, "val": 200, "test": 100})
 
