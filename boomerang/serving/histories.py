@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boomerang.base.ensembles import order_column
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.settings import PastSettings
 from boomerang.features.known_past import NOBODY, select_past
 
 COLUMNS = ("datetime", "returned", "number")
+# When purchases were made, in UTC: it tells their order where local time, which goes back in autumn, does not.
+INSTANT = "instant"
 EVERY = slice(None)
 # A table of purchases, or the labels alone.
 History = pd.DataFrame | Sequence[int] | np.ndarray | pd.Series
@@ -25,18 +28,20 @@ def read_history(
     Parameters
     ----------
     history : DataFrame or sequence of {0, 1}
-        Past purchases in time order, or their labels alone, which are a table of `returned`.
+        Past purchases in time order, or their labels alone, which are a table of `returned`. Where a table has
+        `instant`, as `read_purchases` makes it of datetimes with offsets, that is the order.
     needed : sequence of str
         Which of `COLUMNS` there must be; others of them are read where they are there.
     part : slice
         Which purchases to read and check; all by default.
     made : (datetime, number), optional
-        A purchase just made, which is added as the last one.
+        A purchase just made, which is added as the last one. Beside `instant` its datetime may
+        have an offset; else it is taken to have that of the purchase before.
 
     Returns
     -------
     dict of str to ndarray of shape (n_purchases,)
-        `returned` as int8, `datetime` as datetime64, `number` as float64.
+        `returned` as int8, `datetime` and, where it is there, `instant` as datetime64, `number` as float64.
 
     Raises
     ------
@@ -49,11 +54,11 @@ def read_history(
         columns = {"returned": _read_labels(history, part)}
         if missing := [name for name in needed if name not in columns]:
             raise DataError(f"history: a table with {', '.join(needed)} is needed (found labels, without {missing[0]})")
-    if made is not None:
-        purchase = _read_made(made)
-        columns = {name: np.append(values, purchase[name]) for name, values in columns.items()}
-    checks = {"datetime": _check_times, "returned": _check_labels, "number": _check_numbers}
-    return {name: checks[name](values) for name, values in columns.items()}
+    columns = _check(columns)
+    if made is None:
+        return columns
+    purchase = _read_made(made, columns)
+    return _check({name: np.append(values, purchase[name]) for name, values in columns.items()})
 
 
 def read_table(
@@ -115,17 +120,17 @@ def read_known_past(
         code = int(columns["group"][at[0]]) if len(at) else NOBODY
     else:
         columns["group"] = np.zeros(len(columns["returned"]), dtype=np.int64)
-    purchase = None if made is None else _read_made(made)
+    purchase, clock = None if made is None else _read_made(made, columns), order_column(columns)
     if purchase is not None:
-        moment = purchase["datetime"]
+        moment = purchase[clock]
     elif now is not None:
-        moment = _read_made((now, 0))["datetime"]
+        moment = _read_made((now, 0), columns)[clock]
     else:
-        moment = columns["datetime"].max() if len(columns["datetime"]) else np.datetime64("NaT")
+        moment = columns[clock].max() if len(columns[clock]) else np.datetime64("NaT")
     # Without any purchase and any time, nothing is known.
     is_asked = not np.isnat(moment)
     rows = select_past(columns, past, code, moment, inclusive=made is None) if is_asked else np.arange(0)
-    found = {name: columns[name][rows] for name in COLUMNS}
+    found = {name: columns[name][rows] for name in (*COLUMNS, INSTANT) if name in columns}
     if purchase is None:
         return found
     return {name: np.append(values, purchase[name]) for name, values in found.items()}
@@ -151,9 +156,9 @@ def _find_columns(table: pd.DataFrame, needed: Sequence[str]) -> list[str]:
     names = list(table.columns)
     if missing := [name for name in needed if name not in names]:
         raise DataError(f"history: the columns {', '.join(needed)} are needed (found none named {missing[0]})")
-    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+    if twice := [name for name in (*COLUMNS, INSTANT) if names.count(name) > 1]:
         raise DataError(f"history: each column must stand once (found {names.count(twice[0])} named {twice[0]})")
-    return [name for name in COLUMNS if name in names]
+    return [name for name in (*COLUMNS, INSTANT) if name in names]
 
 
 def _read_labels(history: Any, part: slice) -> np.ndarray:
@@ -169,18 +174,38 @@ def _read_labels(history: Any, part: slice) -> np.ndarray:
     return labels[part]
 
 
-def _read_made(made: Any) -> dict[str, Any]:
+def _read_made(made: Any, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The purchase just made, as a value for each column; `columns` are the checked ones of its past.
+
+    Where they have instants, its datetime may be aware: local time with its offset. A naive one is taken to have the
+    offset of the purchase before.
+    """
     rule = "made: must be the datetime and the number of one purchase"
     try:
         moment, number = made
         when = pd.Timestamp(moment)
     except (TypeError, ValueError):
         raise DataError(f"{rule} (found {made!r:.200})") from None
+    instant = when
     if when.tzinfo is not None:
-        raise DataError(f"made: the datetime must be naive local time, as in the history (found {when})")
+        if INSTANT not in columns:
+            raise DataError(f"made: the datetime must be naive local time, as in the history (found {when})")
+        instant, when = when.tz_convert(None), when.tz_localize(None)
+    elif len(columns.get(INSTANT, ())) and "datetime" in columns:
+        instant = when - pd.Timedelta(columns["datetime"][-1] - columns[INSTANT][-1])
     if not isinstance(number, numbers.Real):
         raise DataError(f"{rule} (found the number {number!r:.200})")
-    return {"datetime": when.to_datetime64(), "returned": 0, "number": number}
+    return {"datetime": when.to_datetime64(), "returned": 0, "number": number, INSTANT: instant.to_datetime64()}
+
+
+def _check(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns in their types; raises DataError where one holds anything else."""
+    order = order_column(columns)
+    checks = {"returned": _check_labels, "number": _check_numbers}
+    return {
+        name: checks[name](values) if name in checks else _check_times(name, values, name == order)
+        for name, values in columns.items()
+    }
 
 
 def _check_labels(values: np.ndarray) -> np.ndarray:
@@ -193,9 +218,11 @@ def _check_labels(values: np.ndarray) -> np.ndarray:
     return values.astype(np.int8)
 
 
-def _check_times(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind != "M" or np.isnat(values).any() or not (values[1:] >= values[:-1]).all():
-        raise DataError("history: datetime must be naive datetimes, none before the one above it")
+def _check_times(name: str, values: np.ndarray, is_order: bool) -> np.ndarray:
+    is_time = values.dtype.kind == "M" and not np.isnat(values).any()
+    if not is_time or (is_order and not (values[1:] >= values[:-1]).all()):
+        also = ", none before the one above it" if is_order else ""
+        raise DataError(f"history: {name} must be naive datetimes{also}")
     return values
 
 

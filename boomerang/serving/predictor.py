@@ -62,9 +62,11 @@ class Predictor(TrainedEnsembles):
         ----------
         history : DataFrame or sequence of {0, 1}
             Past purchases in time order, with `datetime` (naive local time), `returned` (0 or 1) and `number`; or their
-            labels alone, from which only `simple` predicts.
+            labels alone, from which only `simple` predicts. With a column `instant` (naive UTC), that is their order:
+            in the hour that autumn repeats local time is none.
         made : (datetime, number), optional
-            The purchase just made, about which `context` answers.
+            The purchase just made, about which `context` answers. Beside `instant` its datetime may have an offset;
+            without one, that of the last purchase is taken.
         name : {"combination", "time", "simple", "context"}, optional
             What predicts; by default `context` where `made` is given, `simple` for labels, else `combination`.
         group : str or int, optional

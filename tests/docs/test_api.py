@@ -35,6 +35,20 @@ def takes_labels_or_a_table(predictor, history, trained):
         predictor.predict_proba(zoned)
 
 
+def takes_instants_for_the_order(predictor, history, trained):
+    # A clock that goes back: local times are in no order, instants are.
+    falling = history["datetime"].where(history.index < len(history) - 1, history["datetime"] - pd.Timedelta(days=9))
+    by_instant = history.assign(datetime=falling, instant=history["datetime"])
+    assert predictor.score(by_instant)["simple"].equals(predictor.score(history)["simple"])
+    with pytest.raises(ValueError, match="instant must be naive datetimes, none before the one above it"):
+        predictor.score(by_instant[::-1])
+    utc = history.assign(instant=history["datetime"])
+    made = pd.Timestamp("2024-03-01 09:00")
+    naive = predictor.predict_proba(utc, made=(made, 3))
+    assert predictor.predict_proba(utc, made=(made.tz_localize("UTC"), 3)) == naive
+    assert predictor.predict_proba(utc, made=(made.tz_localize("Asia/Tokyo"), 3)) != naive
+
+
 def predicts_by_the_combination(predictor, history, trained):
     assert predictor.predict_proba(history) == predictor.predict_proba(history, name="combination")
 
@@ -137,6 +151,7 @@ def serves_threads_and_forked_processes(predictor, history, trained):
 # How a sentence begins, and what shows that it is true.
 CHECKS = {
     "`predict_proba` takes past labels": takes_labels_or_a_table,
+    "Where it has `instant`": takes_instants_for_the_order,
     "From a table the combination predicts": predicts_by_the_combination,
     "With `made=(datetime, number)`": predicts_a_purchase_just_made_by_context,
     "`score` takes the same table": scores_as_csv_does,

@@ -9,9 +9,12 @@ from torch import nn
 
 from boomerang.base.ensembles import SCALED_FEATURES, TIME_FEATURES
 from boomerang.base.errors import DataError, SettingsError
+from boomerang.base.settings import PastSettings
 from boomerang.combining.artifacts import read_metadata
 from boomerang.combining.metadata import Metadata
+from boomerang.reading.purchases import read_purchases
 from boomerang.serving.description import describe
+from boomerang.serving.histories import read_known_past
 from boomerang.serving.predictor import Predictor
 
 
@@ -251,6 +254,61 @@ def test_an_empty_history_has_no_scores(predictor, prepared):
     assert predictor.score(prepared[:0]).shape == (0, 4)
     with pytest.raises(DataError, match=r"at least 2 purchases \(found 0\)"):
         predictor.predict_proba(prepared[:0])
+
+
+@pytest.fixture
+def autumn(tmp_path):
+    """Purchases of the night in which London's clocks go back, as they are read: local times fall on the way."""
+    times = [f"2025-10-25T{hour:02}:10Z" for hour in range(10, 24)] + ["2025-10-26T00:30Z", "2025-10-26T01:10Z"]
+    path = tmp_path / "autumn.csv"
+    rows = [f"{time},{'yes' if place % 3 == 0 else 'no'},{place}" for place, time in enumerate(times)]
+    path.write_text("\n".join(["datetime,returned,number", *rows]))
+    table = read_purchases(path, timezone="Europe/London").table
+    assert not table["datetime"].is_monotonic_increasing
+    return table
+
+
+def test_a_table_with_instants_is_in_their_order(predictor, autumn):
+    scores = predictor.score(autumn)
+    expected = predictor.score_scaled(predictor.scale(autumn), 0, len(autumn), list(scores))
+    np.testing.assert_array_equal(scores, expected)
+    assert scores.iloc[4:].notna().all(axis=None)
+    assert predictor.predict_proba(autumn) == predictor.predict(predictor.scale(autumn), "combination").probability
+    for broken in (autumn[::-1], autumn.assign(instant=autumn["datetime"]), autumn.assign(instant=pd.NaT)):
+        for call in (predictor.score, predictor.predict_proba):
+            with pytest.raises(DataError, match="history: instant must be naive datetimes, none before the one above"):
+                call(broken)
+    with pytest.raises(DataError, match=r"history: datetime must be naive datetimes$"):
+        predictor.score(autumn.assign(datetime="2025-10-26"))
+    with pytest.raises(DataError, match="none before the one above it"):
+        predictor.score(autumn.drop(columns="instant"))
+
+
+# The purchase just made with its offset, and without one where that is the offset of the purchase before.
+@pytest.mark.parametrize(
+    ("n_past", "made"),
+    [(14, ["2025-10-26T01:30+01:00", "2025-10-26T01:30"]), (15, ["2025-10-26T01:10+00:00"]), (9, ["2025-10-25T20:10"])],
+)
+def test_a_purchase_just_made_is_placed_by_its_offset_or_the_last_one(predictor, autumn, n_past, made):
+    expected = predictor.score(autumn)["context"].iloc[n_past]
+    for when in made:
+        assert predictor.predict_proba(autumn[:n_past], (when, n_past)) == pytest.approx(expected, abs=1e-7)
+    # By the offset of summer, 01:10 was before 01:30.
+    with pytest.raises(DataError, match="instant must be naive datetimes, none before"):
+        predictor.predict_proba(autumn[:15], ("2025-10-26T01:10", 15))
+
+
+@pytest.mark.parametrize(("minutes", "n_known"), [(0, 15), (39, 15), (41, 14), (4 * 60, 12)])
+def test_labels_are_certain_by_the_instant(autumn, minutes, n_known):
+    rules = PastSettings(group_column=None, label_delay_days=minutes / (24 * 60), rate_strength=1)
+    made = (pd.Timestamp("2025-10-26T01:10+00:00"), 15)
+    # 40 minutes after the purchase before, which was made at 01:30 of summer time.
+    past = read_known_past(autumn[:15], rules, made, None, None)
+    assert past["number"].tolist() == [*range(n_known), 15]
+    assert past["instant"][-1] == np.datetime64("2025-10-26T01:10")
+    # What is asked is told by the same clock; a label may be certain at that very moment.
+    asked = read_known_past(autumn[:15], rules, None, None, made[0])
+    assert asked["number"].tolist() == list(range(n_known))
 
 
 def test_the_predictor_says_what_it_learned_from(predictor):
