@@ -374,3 +374,32 @@ def test_loading_processes_change_no_byte_and_rounding_little(shop, tmp_path, mo
         for folder in (folders["alone"], rounded)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=0.01)
+
+
+def test_what_a_program_asks_is_checked(shop, ours):
+    frame = pd.read_csv(shop[0], parse_dates=["datetime"])
+    frame["returned"] = frame["returned"].map({"yes": 1, "no": 0})
+    made, expected = (frame["datetime"].iloc[-1], 3.0), ours.predict_proba(frame, group="KUNDE-003")
+    with pytest.raises(SettingsError, match="now goes with the next purchase"):
+        ours.predict_proba(frame, made=made, group="KUNDE-003", now=made[0])
+    for now in (pd.NaT, 5, "soon", ("x", 0)):
+        with pytest.raises(SettingsError, match="now: must be a datetime"):
+            ours.predict_proba(frame, group="KUNDE-003", now=now)
+    for group in ([1], b"a", True, {}):
+        with pytest.raises(SettingsError, match="group: must be text or a whole number"):
+            ours.predict_proba(frame, group=group)
+    with pytest.raises(DataError, match="made: "):
+        ours.predict_proba(frame, made=(pd.NaT, 3.0), group="KUNDE-003")
+    # The name of the column is found in other case, as in a file: nobody else's purchases become one past.
+    other = frame.rename(columns={"customer": "Customer"})
+    assert ours.predict_proba(other, group="KUNDE-003") == expected
+    assert ours.score(other, 890).equals(ours.score(frame, 890))
+    with pytest.raises(SettingsError, match="group goes with a history"):
+        ours.predict_proba(other)
+
+
+def test_labels_alone_are_the_past_of_one_customer(ours):
+    scores = ours.score([0, 1, 0, 1])
+    assert list(scores.columns) == ["simple"]
+    assert scores["simple"].iloc[3] == pytest.approx(ours.predict_proba([0, 1, 0]), abs=1e-6)
+    assert scores["simple"].notna().all()

@@ -130,7 +130,8 @@ def find_known_past(table: Table, rules: PastSettings | None) -> KnownPast:
     returned = np.asarray(table["returned"]).astype(np.int64)
     n_rows = len(returned)
     groups, moments, limits = np.zeros(n_rows, dtype=np.int64), np.arange(n_rows), np.arange(n_rows) - 1
-    if rules is not None:
+    # Labels alone, which have no time, are the known past of one group.
+    if rules is not None and order_column(table) in table:
         moments = to_microseconds(table)
         # Strictly before, though there be no delay: purchases of one time are never each other's past.
         limits = moments - max(rules.delay, 1)

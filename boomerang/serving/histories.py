@@ -2,6 +2,7 @@
 
 import numbers
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,9 @@ def read_known_past(
     DataError, SettingsError
         As `read_history`, or if `group` and the columns of `history` do not go together.
     """
-    has_groups = past.group_column is not None and past.group_column in history.columns
+    if made is not None and now is not None:
+        raise SettingsError("now goes with the next purchase; that of one just made is its own datetime")
+    has_groups = past.group_column is not None and len(_find_named(history, past.group_column)) > 0
     if has_groups != (group is not None):
         rule = f"group goes with a history that has the column {past.group_column} of the training, and with it alone"
         raise SettingsError(f"{rule} (found group {group!r:.100}, columns {list(map(str, history.columns))!r:.200})")
@@ -124,7 +127,7 @@ def read_known_past(
     if purchase is not None:
         moment = purchase[clock]
     elif now is not None:
-        moment = _read_made((now, 0), columns)[clock]
+        moment = _read_made((_read_now(now), 0), columns)[clock]
     else:
         moment = columns[clock].max() if len(columns[clock]) else np.datetime64("NaT")
     # Without any purchase and any time, nothing is known.
@@ -138,14 +141,37 @@ def read_known_past(
 
 def _read_groups(history: pd.DataFrame, name: str) -> pd.Series:
     """The values of the group column as text, missing where nobody is known."""
-    if list(history.columns).count(name) != 1:
+    named = _find_named(history, name)
+    if len(named) != 1:
         raise DataError(f"history: the column {name} of the training is needed once, to tell whose each purchase is")
-    texts = history[name].map(_group_text, na_action="ignore")
+    texts = history.iloc[:, named[0]].map(_group_text, na_action="ignore")
     return texts.mask(texts == "")
+
+
+def _find_named(history: pd.DataFrame, name: str) -> list[int]:
+    """Where the columns of a name stand, or, where there is none, those of the name in other case, as in a file."""
+    names = [str(column).strip() for column in history.columns]
+    exact = [place for place, column in enumerate(names) if column == name]
+    return exact or [place for place, column in enumerate(names) if column.lower() == name.lower()]
+
+
+def _read_now(now: object) -> pd.Timestamp:
+    """When it is asked; raises SettingsError for what is no time."""
+    try:
+        moment = pd.Timestamp(now) if isinstance(now, str | datetime | np.datetime64) else None
+    except ValueError:
+        moment = None
+    if moment is None or pd.isna(moment):
+        raise SettingsError(f"now: must be a datetime, as those of the history (found {now!r:.100})")
+    return moment
 
 
 def _group_text(value: object) -> str:
     """A group as a file would have it: a whole number without its `.0`, and what is missing as a blank."""
+    if not isinstance(value, str | numbers.Real | type(pd.NA) | type(pd.NaT) | None) or isinstance(
+        value, bool | np.bool
+    ):
+        raise SettingsError(f"group: must be text or a whole number, as in the group column (found {value!r:.100})")
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return ""
     is_whole = isinstance(value, float) and value.is_integer()
@@ -186,6 +212,8 @@ def _read_made(made: Any, columns: dict[str, np.ndarray]) -> dict[str, Any]:
         when = pd.Timestamp(moment)
     except (TypeError, ValueError):
         raise DataError(f"{rule} (found {made!r:.200})") from None
+    if pd.isna(when):
+        raise DataError(f"{rule} (found no time, {made!r:.200})")
     instant = when
     if when.tzinfo is not None:
         if INSTANT not in columns:
