@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boomerang.base.ensembles import ENSEMBLES, ENSEMBLES_BY_GROUP, EnsembleSpec
+from boomerang.base.ensembles import ENSEMBLES, EnsembleSpec, choose_ensembles
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.files import sha256, write_json
 from boomerang.base.outputs import replacing
@@ -55,7 +55,7 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     lengths = read_json(sequences_dir / "lengths.json", LengthsFile)
     returned, parts = table["returned"].to_numpy(), table["part"].to_numpy()
     targets = returned[parts == "val"]
-    specs = ENSEMBLES if summary.past is None else ENSEMBLES_BY_GROUP
+    specs = choose_ensembles(summary.past is not None)
     trained = {
         name: _read_ensemble(ensembles_dir / name, name, spec, lengths.seq_lengths, len(targets))
         for name, spec in specs.items()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES, ENSEMBLES_BY_GROUP
+from boomerang.base.ensembles import ENSEMBLES, choose_ensembles
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.execution import Execution
 from boomerang.base.files import write_atomic, write_json
@@ -98,7 +98,7 @@ def _find_windows(folder: Path, ensemble: str) -> dict[int, Path]:
     for path in sorted(folder.glob("*.pt")):
         check_link(path)
         windows = read_windows(path)
-        spec = (ENSEMBLES_BY_GROUP if isinstance(windows, KnownPastWindows) else ENSEMBLES)[ensemble]
+        spec = choose_ensembles(isinstance(windows, KnownPastWindows))[ensemble]
         length, shape = windows.seq_length, (windows.width, windows.n_features)
         if path.name != windows_file(length) or shape != (spec.n_steps(length), len(spec.features)):
             raise ArtifactError(

@@ -80,6 +80,12 @@ ENSEMBLES_BY_GROUP = {
     for name, spec in ENSEMBLES.items()
 }
 
+
+def choose_ensembles(own_past: bool) -> dict[str, EnsembleSpec]:
+    """The ensembles by name: of a training in which each purchase has a past of its own, or of one stream."""
+    return ENSEMBLES_BY_GROUP if own_past else ENSEMBLES
+
+
 if TYPE_CHECKING:
     # To a type checker the names are plain text, as the keys above are.
     EnsembleName = str

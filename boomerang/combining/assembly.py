@@ -9,10 +9,10 @@ import numpy as np
 from boomerang.base.ensembles import (
     COMBINATION,
     ENSEMBLES,
-    ENSEMBLES_BY_GROUP,
     LABELS,
     QUESTIONS,
     EnsembleSpec,
+    choose_ensembles,
     ensembles_answering,
 )
 from boomerang.base.paths import METADATA_FILE
@@ -135,7 +135,7 @@ def assemble_metadata(
     ArtifactError
         If a value is one that a predictor would refuse.
     """
-    specs = ENSEMBLES if summary.past is None else ENSEMBLES_BY_GROUP
+    specs = choose_ensembles(summary.past is not None)
     precisions = {ensemble.training.precision for ensemble in trained.values()}
     with refusing_invalid(METADATA_FILE):
         return Metadata(

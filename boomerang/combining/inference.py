@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES, TIME_FEATURES
+from boomerang.base.ensembles import COMBINATION, ENSEMBLES
 from boomerang.base.errors import SettingsError
 from boomerang.combining.artifacts import read_member, read_metadata
 from boomerang.combining.metadata import Metadata
@@ -83,8 +83,7 @@ class TrainedEnsembles:
 
     def scale(self, table: pd.DataFrame) -> pd.DataFrame:
         """A history with what is scaled of it as further columns, as its windows need it; raises DataError."""
-        # What tells of the purchases before depends on the known past, and is computed with the windows.
-        return self.metadata.scaling.extend(table, TIME_FEATURES if self.metadata.past else ())
+        return self.metadata.scaling.extend(table, self.metadata.scaled_features)
 
     def windows(self, table: pd.DataFrame) -> TableWindows:
         """What members read of every row of a table (see `TableWindows`), to be scored piece by piece."""

@@ -7,12 +7,13 @@ from pydantic import AfterValidator, Field, model_validator
 from boomerang.base.checks import Section, int_between, within
 from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import (
-    ENSEMBLES,
-    ENSEMBLES_BY_GROUP,
     LABELS,
+    SCALED_FEATURES,
+    TIME_FEATURES,
     EnsembleName,
     EnsembleSpec,
     Question,
+    choose_ensembles,
     ensembles_answering,
 )
 from boomerang.base.settings import HiddenSize, Length, NumLayers
@@ -143,9 +144,18 @@ class Metadata(Section):
     validation: dict[Question, dict[MeasuredName, Figures]]
 
     @property
+    def scaled_features(self) -> tuple[str, ...]:
+        """What is scaled of a history before it is cut into windows.
+
+        What tells of the purchases before depends on what is known of them, and comes with the windows where each
+        purchase has a past of its own.
+        """
+        return SCALED_FEATURES if self.past is None else TIME_FEATURES
+
+    @property
     def specs(self) -> dict[str, EnsembleSpec]:
         """What members of each ensemble read."""
-        return ENSEMBLES if self.past is None else ENSEMBLES_BY_GROUP
+        return choose_ensembles(self.past is not None)
 
     @model_validator(mode="after")
     def _agree_with_this_program(self) -> "Metadata":

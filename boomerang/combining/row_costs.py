@@ -38,14 +38,7 @@ class RowCosts:
     def of(cls, costs: Costs, columns: Mapping[str, ArrayLike] | pd.DataFrame, n_rows: int) -> Self:
         """The costs of `n_rows` purchases, of which `columns` has those that `costs` names."""
 
-        def amounts(cost: Cost) -> np.ndarray:
-            return (
-                np.abs(np.asarray(columns[cost], dtype=np.float64))
-                if isinstance(cost, str)
-                else np.full(n_rows, float(cost))
-            )
-
-        missed, needless = amounts(costs.missed), amounts(costs.needless)
+        missed, needless = (_amounts(cost, columns, n_rows) for cost in (costs.missed, costs.needless))
         if costs.threshold is not None:
             return cls(costs, missed, needless, np.full(n_rows, costs.threshold))
         # Halved first, which loses nothing, where the sum of two finite costs is more than float64 holds.
@@ -67,3 +60,10 @@ class RowCosts:
         """What these decisions have cost, purchase by purchase, when it is known which came back."""
         paid: np.ndarray = np.where(returned == 1, np.where(acts, 0.0, self.missed), np.where(acts, self.needless, 0.0))
         return paid
+
+
+def _amounts(cost: Cost, columns: Mapping[str, ArrayLike] | pd.DataFrame, n_rows: int) -> np.ndarray:
+    """What the mistake costs at each of `n_rows` purchases, of shape (n_rows,), float64."""
+    return (
+        np.abs(np.asarray(columns[cost], dtype=np.float64)) if isinstance(cost, str) else np.full(n_rows, float(cost))
+    )

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boomerang.base.ensembles import TIME_FEATURES
 from boomerang.base.errors import DataError, SettingsError, about, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.links import is_cached
@@ -110,18 +109,17 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
     how = (reading.datetime_format, reading.timezone)
     if metadata.past is not None:
         table, n_history = select_history(flags, metadata.past, purchases, how)
-        features: tuple[str, ...] = TIME_FEATURES
     else:
         for name in ("group", "now"):
             if getattr(flags, name) is not None:
                 raise SettingsError(f"--{name} is for a training with a group column or a label delay")
         # Of a purchase whose label is not known yet, nothing is known to this model.
         table = purchases.table[~purchases.table["is_open"]].drop(columns="is_open")
-        n_history, features = len(table), ()
+        n_history = len(table)
         if flags.next_datetime is not None:
             table = append_purchase(table, flags.next_datetime, flags.next_number, *how)
     with about(flags.history_csv):
-        return metadata.scaling.extend(table, features), n_history
+        return metadata.scaling.extend(table, metadata.scaled_features), n_history
 
 
 def _past_of(metadata: "Metadata") -> dict[str, Any]:

@@ -115,6 +115,13 @@ class KnownPast:
         return PastView(at, last, ends - starts, self._n_returned[ends] - self._n_returned[starts])
 
 
+def latest_certain(moments: np.ndarray, delay: int) -> np.ndarray:
+    """The latest time, in microseconds, of a purchase that is known to one made at each of `moments`: as many."""
+    # Strictly before, though there be no delay: purchases of one time are never each other's past.
+    latest: np.ndarray = moments - max(delay, 1)
+    return latest
+
+
 def find_known_past(table: Table, rules: PastSettings | None) -> KnownPast:
     """The known past of every row of a table.
 
@@ -133,8 +140,7 @@ def find_known_past(table: Table, rules: PastSettings | None) -> KnownPast:
     # Labels alone, which have no time, are the known past of one group.
     if rules is not None and order_column(table) in table:
         moments = to_microseconds(table)
-        # Strictly before, though there be no delay: purchases of one time are never each other's past.
-        limits = moments - max(rules.delay, 1)
+        limits = latest_certain(moments, rules.delay)
         if rules.group_column is not None:
             groups = np.asarray(table["group"]).astype(np.int64)
     is_past = groups != NOBODY
@@ -173,24 +179,11 @@ def select_past(table: Table, rules: PastSettings, group: int, now: np.datetime6
         Whether a purchase made at this very time can be past: so where the purchase in question is still to come.
     """
     moments = to_microseconds(table)
-    limit = now.astype("datetime64[us]").astype(np.int64) - max(rules.delay, 0 if inclusive else 1)
-    is_past = moments <= limit
+    # What is still to come is made a moment after all of this time.
+    at = now.astype("datetime64[us]").astype(np.int64)
+    is_past = moments <= (at - rules.delay if inclusive else latest_certain(at, rules.delay))
     if rules.group_column is not None:
         is_past &= (np.asarray(table["group"]) == group) & (group != NOBODY)
     if "is_open" in table:
         is_past &= ~np.asarray(table["is_open"]).astype(bool)
     return np.flatnonzero(is_past)
-
-
-def is_certain(moments: np.ndarray, limit: int, delay: int) -> np.ndarray:
-    """Whether the label of a purchase made at each of `moments` is certain for a purchase that is made at `limit`.
-
-    Parameters
-    ----------
-    moments : ndarray of shape (n,), int64
-        In microseconds.
-    limit, delay : int
-        In microseconds.
-    """
-    certain: np.ndarray = moments <= limit - max(delay, 1)
-    return certain

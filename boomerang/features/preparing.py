@@ -12,7 +12,7 @@ from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.settings import MICROSECONDS_A_DAY, PastSettings
 from boomerang.base.wording import counted
 from boomerang.features.inputs import describe_past, gap_seconds
-from boomerang.features.known_past import PastRules, find_known_past, is_certain, to_microseconds
+from boomerang.features.known_past import PastRules, find_known_past, latest_certain, to_microseconds
 from boomerang.features.scaler import Scaler
 from boomerang.features.split import split_parts
 
@@ -124,7 +124,7 @@ def _hold_back(parts: np.ndarray, moments: np.ndarray, past: PastSettings) -> np
         if not (parts == later).any():
             continue
         first = int((parts == later).argmax())
-        held = (parts == part) & ~is_certain(moments, int(moments[first]), past.delay)
+        held = (parts == part) & (moments > latest_certain(moments[first], past.delay))
         if held.sum() == (parts == part).sum():
             raise DataError(
                 f"label_delay_days must leave purchases in {part} whose label is certain when {later} begins (found "

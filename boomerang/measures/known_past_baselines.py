@@ -61,14 +61,11 @@ def predict_by_known_past(table: pd.DataFrame, rules: PastRules, n_lags: int) ->
     described = [lags_of(past, table[name].to_numpy(), n_described) for name in (LOG_GAP_SCALED, "number_scaled")]
     # To a straight line what is not there is neither a return nor none.
     centred = np.nan_to_num(labels - np.float32(rules.base_rate))
-    if len(np.unique(learner.of("train"))) == 2:
-        with threadpool_limits(limits=1):
-            found["next"]["logistic_regression"] = learner.logistic_regression(np.hstack([centred, counts]))
-            found["next"]["gradient_boosting"] = learner.gradient_boosting(
-                np.hstack([labels, counts, last, *described])
-            )
-            found["made"]["logistic_regression"] = learner.logistic_regression(np.hstack([centred, counts, own]))
-            found["made"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, counts, own, *described]))
+    with threadpool_limits(limits=1):
+        found["next"]["logistic_regression"] = learner.logistic_regression(np.hstack([centred, counts]))
+        found["next"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, counts, last, *described]))
+        found["made"]["logistic_regression"] = learner.logistic_regression(np.hstack([centred, counts, own]))
+        found["made"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, counts, own, *described]))
     return found
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from scipy.special import expit
 
-from boomerang.base.ensembles import COMBINATION, SCALED_FEATURES, TIME_FEATURES, most_past
+from boomerang.base.ensembles import COMBINATION, most_past
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.wording import counted
 from boomerang.combining.calibration import combine
@@ -136,7 +136,7 @@ class Predictor(TrainedEnsembles):
         """The columns of a history with their scaled features, which labels alone do not have."""
         if not columns.keys() >= set(COLUMNS):
             return columns
-        features = TIME_FEATURES if self.metadata.past else SCALED_FEATURES
+        features = self.metadata.scaled_features
         scaled = self.metadata.scaling.transform(columns, features)
         return columns | dict(zip(features, scaled.T, strict=True))
 
