@@ -22,6 +22,8 @@ CHUNK = 8192
 DIGITS = 9
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What is written of a label; nothing where it is open, or where there is no score to decide by.
+WORDS = np.array([*LABELS, None], dtype=object)
 CONTROLS = ("\t", "\r", "\n")
 
 
@@ -79,40 +81,59 @@ def score_rows(
     # A file in time order is written as it is scored; for another order all must be scored first.
     if by_risk or (order != np.arange(len(order))).any():
         every = pd.concat(scores)
-        if by_risk:
-            judged = ANSWERS["made"] if ANSWERS["made"] in names else names[-1]
-            order = order[np.argsort(-every[judged].to_numpy()[order], kind="stable")]
+        order = _sort_by_risk(order, every, names) if by_risk else order
         scores = (every.iloc[order[first : first + chunk]] for first in range(0, len(order), chunk))
-    labels = np.array([*LABELS, None], dtype=object)
     for number, probabilities in enumerate(scores):
         at = order[number * chunk : (number + 1) * chunk]
-        rows = table.iloc[at]
-        scored = pd.DataFrame(
-            {
-                "row": purchases.rows[at],
-                "datetime": rows["datetime"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str.removesuffix(".000000").to_numpy(),
-                "returned": labels[np.where(is_open[at], len(LABELS), rows["returned"])],
-                # As objects: in a column of floats, whole numbers would get back their `.0`.
-                "number": pd.Series(list(map(_shorten, rows["number"].tolist())), dtype=object),
-                "part": parts[at],
-            }
-        )
-        costs = RowCosts.of(rule, rows, len(rows)) if isinstance(rule, Costs) else None
+        scored = _copy_read(purchases, table, at, is_open, parts)
+        costs = RowCosts.of(rule, table.iloc[at], len(at)) if isinstance(rule, Costs) else None
         if costs is not None and costs.costs.columns:
             scored["threshold"] = _round(costs.thresholds)
         for name in names:
-            of_name = probabilities[name].to_numpy()
-            scored[name] = of_name.round(DIGITS)
-            if rule is not None and (deciding is None or name in deciding):
-                acts = labels[(of_name >= (rule if costs is None else costs.thresholds)).astype(int)]
-                acts[np.isnan(of_name)] = None
-                scored[f"act_{name}"] = acts
-            if costs is not None and (deciding is None or name in deciding):
-                act, let_be = costs.expect(of_name)
-                scored[f"cost_act_{name}"], scored[f"cost_let_be_{name}"] = _round(act), _round(let_be)
+            is_decided = deciding is None or name in deciding
+            _add_scores(scored, name, probabilities[name].to_numpy(), rule if is_decided else None, costs)
         others = purchases.others.iloc[at].reset_index(drop=True)
         others.columns = pd.Index(_rename(list(others.columns), list(scored.columns)))
         yield pd.concat([scored, others], axis=1)
+
+
+def _sort_by_risk(order: np.ndarray, scores: pd.DataFrame, names: list[str]) -> np.ndarray:
+    """Rows in `order`, the highest probability of what is judged first."""
+    judged = ANSWERS["made"] if ANSWERS["made"] in names else names[-1]
+    by_risk: np.ndarray = order[np.argsort(-scores[judged].to_numpy()[order], kind="stable")]
+    return by_risk
+
+
+def _copy_read(
+    purchases: Purchases, table: pd.DataFrame, at: np.ndarray, is_open: np.ndarray, parts: np.ndarray
+) -> pd.DataFrame:
+    """What was read of the rows `at`, as it is written."""
+    rows = table.iloc[at]
+    return pd.DataFrame(
+        {
+            "row": purchases.rows[at],
+            "datetime": rows["datetime"].dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str.removesuffix(".000000").to_numpy(),
+            "returned": WORDS[np.where(is_open[at], len(LABELS), rows["returned"])],
+            # As objects: in a column of floats, whole numbers would get back their `.0`.
+            "number": pd.Series(list(map(_shorten, rows["number"].tolist())), dtype=object),
+            "part": parts[at],
+        }
+    )
+
+
+def _add_scores(
+    scored: pd.DataFrame, name: str, probabilities: np.ndarray, rule: float | Costs | None, costs: RowCosts | None
+) -> None:
+    """Add to `scored` the probabilities of `name` and, by a rule, what to do and what either way costs."""
+    scored[name] = probabilities.round(DIGITS)
+    if rule is None:
+        return
+    acts = WORDS[(probabilities >= (rule if costs is None else costs.thresholds)).astype(int)]
+    acts[np.isnan(probabilities)] = None
+    scored[f"act_{name}"] = acts
+    if costs is not None:
+        act, let_be = costs.expect(probabilities)
+        scored[f"cost_act_{name}"], scored[f"cost_let_be_{name}"] = _round(act), _round(let_be)
 
 
 def _round(values: np.ndarray) -> list[float]:

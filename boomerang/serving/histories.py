@@ -2,16 +2,13 @@
 
 import numbers
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from boomerang.base.ensembles import order_column
-from boomerang.base.errors import DataError, SettingsError
-from boomerang.base.settings import PastSettings
-from boomerang.features.known_past import NOBODY, select_past
+from boomerang.base.errors import DataError
 
 COLUMNS = ("datetime", "returned", "number")
 # When purchases were made, in UTC: it tells their order where local time, which goes back in autumn, does not.
@@ -58,124 +55,8 @@ def read_history(
     columns = _check(columns)
     if made is None:
         return columns
-    purchase = _read_made(made, columns)
+    purchase = read_made(made, columns)
     return _check({name: np.append(values, purchase[name]) for name, values in columns.items()})
-
-
-def read_table(
-    history: History, needed: Sequence[str], part: slice, past: PastSettings | None
-) -> dict[str, np.ndarray]:
-    """The columns of a history of all groups, whose labels may be missing; parameters and errors as in `read_history`.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_purchases,)
-        As `read_history`, with `is_open` (bool) where a label is missing and `group` (int64) where `past` has a group
-        column.
-    """
-    if not isinstance(history, pd.DataFrame) or list(history.columns).count("returned") != 1:
-        return read_history(history, needed, part)
-    is_open = history["returned"].isna().to_numpy()
-    columns = read_history(history.assign(returned=history["returned"].where(~is_open, 0)), needed, part)
-    if is_open.any():
-        columns["is_open"] = is_open[part]
-    if past is not None and past.group_column is not None:
-        codes, _ = pd.factorize(_read_groups(history, past.group_column))
-        columns["group"] = codes.astype(np.int64)[part]
-    return columns
-
-
-def read_known_past(
-    history: pd.DataFrame, past: PastSettings, made: Any, group: object, now: Any
-) -> dict[str, np.ndarray]:
-    """The known past of one group and, as the last row, the purchase just made, where there is one.
-
-    Parameters
-    ----------
-    history : DataFrame
-        Purchases of all groups in time order, or of one where `group` is None.
-    past : PastSettings
-        Of the training.
-    made : (datetime, number) or None
-        The purchase just made.
-    group : str, int or None
-        Whose past.
-    now : datetime-like or None
-        When it is asked.
-
-    Raises
-    ------
-    DataError, SettingsError
-        As `read_history`, or if `group` and the columns of `history` do not go together.
-    """
-    if made is not None and now is not None:
-        raise SettingsError("now goes with the next purchase; that of one just made is its own datetime")
-    has_groups = past.group_column is not None and len(_find_named(history, past.group_column)) > 0
-    if has_groups != (group is not None):
-        rule = f"group goes with a history that has the column {past.group_column} of the training, and with it alone"
-        raise SettingsError(f"{rule} (found group {group!r:.100}, columns {list(map(str, history.columns))!r:.200})")
-    columns = read_table(history, COLUMNS, EVERY, past if has_groups else None)
-    # Without a group, all of the history is one group's.
-    code = 0
-    if has_groups:
-        values = _read_groups(history, str(past.group_column)).to_numpy()
-        at = np.flatnonzero(values == _group_text(group))
-        code = int(columns["group"][at[0]]) if len(at) else NOBODY
-    else:
-        columns["group"] = np.zeros(len(columns["returned"]), dtype=np.int64)
-    purchase, clock = None if made is None else _read_made(made, columns), order_column(columns)
-    if purchase is not None:
-        moment = purchase[clock]
-    elif now is not None:
-        moment = _read_made((_read_now(now), 0), columns)[clock]
-    else:
-        moment = columns[clock].max() if len(columns[clock]) else np.datetime64("NaT")
-    # Without any purchase and any time, nothing is known.
-    is_asked = not np.isnat(moment)
-    rows = select_past(columns, past, code, moment, inclusive=made is None) if is_asked else np.arange(0)
-    found = {name: columns[name][rows] for name in (*COLUMNS, INSTANT) if name in columns}
-    if purchase is None:
-        return found
-    return {name: np.append(values, purchase[name]) for name, values in found.items()}
-
-
-def _read_groups(history: pd.DataFrame, name: str) -> pd.Series:
-    """The values of the group column as text, missing where nobody is known."""
-    named = _find_named(history, name)
-    if len(named) != 1:
-        raise DataError(f"history: the column {name} of the training is needed once, to tell whose each purchase is")
-    texts = history.iloc[:, named[0]].map(_group_text, na_action="ignore")
-    return texts.mask(texts == "")
-
-
-def _find_named(history: pd.DataFrame, name: str) -> list[int]:
-    """Where the columns of a name stand, or, where there is none, those of the name in other case, as in a file."""
-    names = [str(column).strip() for column in history.columns]
-    exact = [place for place, column in enumerate(names) if column == name]
-    return exact or [place for place, column in enumerate(names) if column.lower() == name.lower()]
-
-
-def _read_now(now: object) -> pd.Timestamp:
-    """When it is asked; raises SettingsError for what is no time."""
-    try:
-        moment = pd.Timestamp(now) if isinstance(now, str | datetime | np.datetime64) else None
-    except ValueError:
-        moment = None
-    if moment is None or pd.isna(moment):
-        raise SettingsError(f"now: must be a datetime, as those of the history (found {now!r:.100})")
-    return moment
-
-
-def _group_text(value: object) -> str:
-    """A group as a file would have it: a whole number without its `.0`, and what is missing as a blank."""
-    if not isinstance(value, str | numbers.Real | type(pd.NA) | type(pd.NaT) | None) or isinstance(
-        value, bool | np.bool
-    ):
-        raise SettingsError(f"group: must be text or a whole number, as in the group column (found {value!r:.100})")
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if isinstance(value, float) and is_whole else value).strip()
 
 
 def _find_columns(table: pd.DataFrame, needed: Sequence[str]) -> list[str]:
@@ -200,7 +81,7 @@ def _read_labels(history: Any, part: slice) -> np.ndarray:
     return labels[part]
 
 
-def _read_made(made: Any, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+def read_made(made: Any, columns: dict[str, np.ndarray]) -> dict[str, Any]:
     """The purchase just made, as a value for each column; `columns` are the checked ones of its past.
 
     Where they have instants, its datetime may be aware: local time with its offset. A naive one is taken to have the

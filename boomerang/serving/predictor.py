@@ -18,7 +18,8 @@ from boomerang.features.inputs import check_table, stack_features, stack_inputs
 from boomerang.features.known_past import find_known_past
 from boomerang.features.prepared import Source
 from boomerang.model.devices import one_thread
-from boomerang.serving.histories import COLUMNS, History, read_history, read_known_past, read_table
+from boomerang.serving.group_histories import read_known_past, read_table
+from boomerang.serving.histories import COLUMNS, History, read_history
 
 
 @dataclass(frozen=True)

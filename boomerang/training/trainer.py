@@ -16,7 +16,8 @@ from boomerang.model.lstm import MemberLSTM
 from boomerang.model.windows import AnyWindows
 from boomerang.training.adam import Adam
 from boomerang.training.backends import choose_backend
-from boomerang.training.batches import WindowDataset, shuffled_loader
+from boomerang.training.batches import WindowDataset
+from boomerang.training.loaders import shuffled_loader
 
 VALIDATION_BATCH_SIZE = 1024
 

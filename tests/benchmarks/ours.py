@@ -13,7 +13,7 @@ from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.execution import Execution
 from boomerang.base.paths import PARAMS_FILE
 from boomerang.base.yaml_file import read_yaml
-from boomerang.commands.train import apply_flags, build_parser
+from boomerang.commands.train_flags import apply_flags, build_parser
 from stages.prepare import prepare
 from stages.sequences import sequences
 from stages.train import train

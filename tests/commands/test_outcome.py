@@ -7,7 +7,7 @@ import pytest
 
 from boomerang.base.wording import calling_settings
 from boomerang.combining.artifacts import read_metadata
-from boomerang.commands import predict, train
+from boomerang.commands import predict, train_flags
 from boomerang.commands.outcome import list_doubts, list_verdicts
 from tests.commands.support import run
 
@@ -187,7 +187,7 @@ def test_every_way_to_predict_tells_what_speaks_against_it(folder, trained, caps
 
 
 @pytest.mark.parametrize(
-    ("command", "called"), [(train.FLAG_NAMES, "--test_split"), (predict.NAMES, "the training's test_split")]
+    ("command", "called"), [(train_flags.FLAG_NAMES, "--test_split"), (predict.NAMES, "the training's test_split")]
 )
 @pytest.mark.parametrize("advice", ["with these, {} 0.15 would", "with these, no value of {} would"])
 def test_a_setting_in_a_verdict_is_called_as_the_command_calls_it(folder, command, called, advice):

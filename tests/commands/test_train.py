@@ -18,7 +18,7 @@ from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.numerics import decides_a_bit
 from boomerang.base.wording import calling_settings
 from boomerang.base.yaml_file import read_yaml
-from boomerang.commands import train
+from boomerang.commands import train, train_flags
 from tests.benchmarks import kills
 from tests.support import ROOT, wait_until_ended, write_purchases
 
@@ -95,7 +95,7 @@ def small(tmp_path):
 
 @pytest.mark.parametrize("flag", FLAGS)
 def test_every_flag_has_help_and_default(flag):
-    parser = train.build_parser(read_yaml(ROOT / "params.yaml")[0])
+    parser = train_flags.build_parser(read_yaml(ROOT / "params.yaml")[0])
     action = next(action for action in parser._actions if f"--{flag}" in action.option_strings)
     assert action.help
     assert flag == "version" or "(default: " in action.help
@@ -106,26 +106,26 @@ def test_every_flag_has_help_and_default(flag):
     [(["2,3,5"], [2, 3, 5]), (["2 3 5"], [2, 3, 5]), (["2", "3,", "5"], [2, 3, 5]), (["auto"], "auto")],
 )
 def test_sequence_lengths_in_every_spelling(words, expected):
-    assert train.parse_lengths(words) == expected
+    assert train_flags.parse_lengths(words) == expected
 
 
 def test_sequence_lengths_that_are_no_numbers_are_refused():
     with pytest.raises(SettingsError, match=r"--seq_lengths must be whole numbers.*\(found '2 x'\)"):
-        train.parse_lengths(["2", "x"])
+        train_flags.parse_lengths(["2", "x"])
 
 
 def test_dashes_and_the_old_spelling_reach_the_same_settings(params):
-    parser = train.build_parser(params)
+    parser = train_flags.build_parser(params)
     flags = parser.parse_args(
-        train.normalise_flags(["--batch-size=64", "--prefatch_factor", "4", "--data-path", "a-b"])
+        train_flags.normalise_flags(["--batch-size=64", "--prefatch_factor", "4", "--data-path", "a-b"])
     )
     assert (flags.batch_size, flags.prefetch_factor, flags.data_path) == (64, 4, "a-b")
 
 
 def test_a_flag_wins_over_the_overrides_of_one_ensemble(params):
     params["train_simple"]["lr"] = 0.5
-    flags = train.build_parser(params).parse_args(["--lr", "0.25", "--seed", "3"])
-    config = train.apply_flags(params, flags)
+    flags = train_flags.build_parser(params).parse_args(["--lr", "0.25", "--seed", "3"])
+    config = train_flags.apply_flags(params, flags)
     assert [config.training(name).lr for name in ("time", "simple")] == [0.25, 0.25]
     assert config.train.seed == 3
     assert config.train.epochs == params["train"]["epochs"]
@@ -234,14 +234,14 @@ OUT_OF_RANGE = {
 
 @pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE.items())
 def test_a_refused_setting_is_called_by_its_flag(params, capsys, name, value):
-    kind = next((flag[2] for flag in train.SETTING_FLAGS if flag[0] == name), str)
+    kind = next((flag[2] for flag in train_flags.SETTING_FLAGS if flag[0] == name), str)
     assert not isinstance(kind, tuple)
     check_called_by_flags(params, capsys, [f"--{name}={value}"], [name])
 
 
 def test_every_setting_with_a_flag_is_tried_or_has_choices():
-    choices = {name for name, _, kind, _ in train.SETTING_FLAGS if isinstance(kind, tuple)}
-    assert {name for name, *_ in train.SETTING_FLAGS} | {"seq_lengths"} == OUT_OF_RANGE.keys() | choices
+    choices = {name for name, _, kind, _ in train_flags.SETTING_FLAGS if isinstance(kind, tuple)}
+    assert {name for name, *_ in train_flags.SETTING_FLAGS} | {"seq_lengths"} == OUT_OF_RANGE.keys() | choices
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ def test_settings_that_do_not_go_together_are_called_by_their_flags(params, caps
 
 def check_called_by_flags(params, capsys, arguments, names):
     """Fail unless the settings that the flags give are refused with those names, and none by its key."""
-    with pytest.raises(SystemExit), calling_settings(train.FLAG_NAMES), errors.exit_on_error():
-        train.apply_flags(params, train.build_parser(params).parse_args(arguments))
+    with pytest.raises(SystemExit), calling_settings(train_flags.FLAG_NAMES), errors.exit_on_error():
+        train_flags.apply_flags(params, train_flags.build_parser(params).parse_args(arguments))
     err = capsys.readouterr().err
     assert all(f"--{name}" in err for name in names), err
     rules = err.partition("(found")[0]
@@ -444,4 +444,4 @@ def test_debug_lets_the_error_through(run_here):
 
 
 def test_version_is_printed(run_here):
-    assert run_here("--version").stdout == f"boomerang {train.__version__}\n"
+    assert run_here("--version").stdout == f"boomerang {train_flags.__version__}\n"

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from boomerang.commands import predict, train
+from boomerang.commands import predict, train_flags
 from tests.docs.desk import Desk, call, masked, pattern_of
 from tests.docs.support import PAGES, PARAMS, STEPS, committed_artifacts, is_form_only, program_of, split_line
 from tests.support import ROOT
@@ -76,7 +76,7 @@ def test_what_a_page_shows_and_no_test_runs_has_the_right_form(step, capsys):
         elif program == "python -m tools.reproduce":
             reproduce.build_parser().parse_args(words[3:])
         elif program == "python train.py on data outside":
-            train.build_parser(PARAMS).parse_args(train.normalise_flags(words[2:]))
+            train_flags.build_parser(PARAMS).parse_args(train_flags.normalise_flags(words[2:]))
         elif words[:2] == ["python", "-m"]:
             assert (ROOT / f"{words[2].replace('.', '/')}.py").exists()
 

@@ -9,7 +9,7 @@ import yaml
 
 from boomerang.base.errors import BoomerangError
 from boomerang.base.execution import Execution
-from boomerang.commands import predict, train
+from boomerang.commands import predict, train_flags
 from tests.docs.support import PAGES, PARAMS
 from tests.support import ROOT
 from tools import reproduce
@@ -37,7 +37,7 @@ def flags_of(parser):
     return {flag for action in parser._actions for flag in action.option_strings if flag not in ("-h", "--help")}
 
 
-TRAIN_FLAGS, PREDICT_FLAGS = flags_of(train.build_parser(PARAMS)), flags_of(predict.build_parser())
+TRAIN_FLAGS, PREDICT_FLAGS = flags_of(train_flags.build_parser(PARAMS)), flags_of(predict.build_parser())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from boomerang.combining.artifacts import read_metadata
 from boomerang.combining.metadata import Metadata
 from boomerang.reading.purchases import read_purchases
 from boomerang.serving.description import describe
-from boomerang.serving.histories import read_known_past
+from boomerang.serving.group_histories import read_known_past
 from boomerang.serving.predictor import Predictor
 
 

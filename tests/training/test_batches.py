@@ -12,7 +12,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from boomerang.base.errors import TrainingError
 from boomerang.base.execution import Execution
 from boomerang.model.windows import cut_windows
-from boomerang.training.batches import LoadedBatches, ShuffledBatches, WindowDataset, shuffled_loader
+from boomerang.training.batches import ShuffledBatches, WindowDataset
+from boomerang.training.loaders import LoadedBatches, shuffled_loader
 from boomerang.training.trainer import MemberTrainer
 from tests.training.support import SETTINGS, some_windows
 
