@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.ensembles import ENSEMBLES, TREES
 from boomerang.base.errors import about, exit_on_error
 from boomerang.base.execution import Execution
 from boomerang.base.files import write_json
@@ -101,9 +101,11 @@ def run_prepared(config: settings.Settings, execution: Execution, out_dir: Path)
     from .meta import meta
     from .sequences import sequences
     from .train import train
+    from .train_trees import train_trees
 
     sequences(out_dir / "prepared", out_dir / "sequences", config.sequences, config.evaluate.n_folds)
     train({name: config.training(name) for name in ENSEMBLES}, out_dir / "sequences", out_dir, execution)
+    train_trees(out_dir / "prepared", out_dir / "sequences", out_dir / TREES, config.train_trees)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
     backtest(out_dir / "prepared", out_dir, config, execution, run_prepared)
     asked = config.evaluate

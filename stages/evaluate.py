@@ -9,6 +9,7 @@ if __name__ == "__main__":
     at_start()
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 
 from boomerang.base import settings
 from boomerang.base.costs import Cost
-from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.ensembles import ENSEMBLES, TREES
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
@@ -32,7 +33,7 @@ from boomerang.report.model_card import write_card
 from boomerang.report.report import write_report
 from boomerang.report.tables import list_curves, list_metrics, list_models
 
-INPUTS = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES)]
+INPUTS = [ARTIFACTS / name for name in ("prepared", METADATA_FILE, BACKTEST_FILE, *ENSEMBLES, TREES)]
 
 
 def evaluate(
@@ -50,7 +51,7 @@ def evaluate(
     prepared_dir : Path
         Output of `prepare`.
     artifacts_dir : Path
-        Holds `models_meta.json`, `backtest.json` and a folder per ensemble.
+        Holds `models_meta.json`, `backtest.json`, a folder per ensemble and that of the trees.
     out_dir : Path
         Gets `evaluation/` (`evaluation.json` and what is made from it: `report.html`, `leaderboard.csv`,
         `metrics.json`, curves for plots) and `MODEL_CARD.md`.
@@ -74,6 +75,7 @@ def evaluate(
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     ensembles = TrainedEnsembles.load(artifacts_dir)
     losses = {name: _read_losses(artifacts_dir / name / "history.csv") for name in ENSEMBLES}
+    rounds = _read_rounds(artifacts_dir / TREES / "history.csv")
     folds = read_json(artifacts_dir / BACKTEST_FILE, BacktestFile).folds
     content = {
         "format_version": EVALUATION_FORMAT,
@@ -82,6 +84,7 @@ def evaluate(
         "parts": summary.parts,
         "warnings": summary.warnings,
         "training": losses,
+        "trees": rounds,
         "folds": folds,
         **dict(measure_test_part(table, ensembles, margin, costs)),
     }
@@ -97,15 +100,28 @@ def evaluate(
 
 def _read_losses(path: Path) -> dict[str, dict[str, list[float]]]:
     """By member (`seq<L>`), its training and validation losses, epoch by epoch."""
+    found = _read_curves(path, "seq_length", lambda column: column.astype(np.int64))
+    return {f"seq{length}": curve for length, curve in found.items()}
+
+
+def _read_rounds(path: Path) -> dict[str, dict[str, list[float]]]:
+    """By question, the losses of the trees, round by round."""
+    return {str(question): curve for question, curve in _read_curves(path, "question", lambda column: column).items()}
+
+
+def _read_curves(
+    path: Path, by: str, convert: Callable[[pd.Series], pd.Series]
+) -> dict[object, dict[str, list[float]]]:
+    """`train_loss` and `val_loss` of a history, for each value of the column `by`."""
     try:
         history = pd.read_csv(io.BytesIO(read_artifact(path)))
         losses = history[["train_loss", "val_loss"]].astype(np.float64).round(6)
-        members = history["seq_length"].astype(np.int64)
+        values = convert(history[by])
     except (KeyError, ValueError) as error:
-        raise ArtifactError(f"{path} is not the history of an ensemble: {error}") from None
+        raise ArtifactError(f"{path} is not the history of a training: {error}") from None
     return {
-        f"seq{length}": {str(name): column.tolist() for name, column in of_member.items()}
-        for length, of_member in losses.groupby(members)
+        value: {str(name): column.tolist() for name, column in of_one.items()}
+        for value, of_one in losses.groupby(values)
     }
 
 

@@ -40,6 +40,7 @@ SMALL_PARAMS = {
         "use_gpu": False,
     },
 }
+SMALL_PARAMS["train_trees"] = {"rounds": 20, "lr": 0.1, "leaves": 4, "early_stopping_patience": 0}
 SMALL_PARAMS["evaluate"] = {"n_folds": 0, "equivalence_margin": 0.005, "cost_missed": None, "cost_needless": None}
 for section in ("train_time", "train_simple", "train_context"):
     SMALL_PARAMS[section] = dict.fromkeys(SMALL_PARAMS["train"])

@@ -26,7 +26,8 @@ STAGES = list(PIPELINE)
 TRAININGS = {"train_time", "train_simple", "train_context"}
 # What runs again after a change: the stage that reads the setting and whatever depends on its output.
 AFTER = {"meta", "backtest", "evaluate"}
-EVERYTHING = {"prepare", "sequences", *TRAININGS, *AFTER}
+TREES = {"train_trees", *AFTER}
+EVERYTHING = {"prepare", "sequences", *TRAININGS, *TREES}
 RERUNS = {
     "prepare.group_column": ("customer", EVERYTHING),
     "prepare.label_delay_days": (14.0, EVERYTHING),
@@ -46,6 +47,10 @@ RERUNS = {
     "evaluate.cost_needless": (1.0, {"evaluate"}),
     "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
     "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),
+    "train_trees.rounds": (30, TREES),
+    "train_trees.lr": (0.2, TREES),
+    "train_trees.leaves": (5, TREES),
+    "train_trees.early_stopping_patience": (4, TREES),
 }
 TRAIN_CHANGES = {
     "seed": 1,
@@ -102,6 +107,7 @@ def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, 
         ("boomerang/reading/purchases.py", EVERYTHING),
         ("boomerang/model/windows.py", EVERYTHING - {"prepare"}),
         ("boomerang/training/adam.py", TRAININGS | AFTER),
+        ("boomerang/trees/forest.py", TREES),
         ("boomerang/combining/calibration.py", AFTER),
         ("boomerang/measures/baselines.py", AFTER),
         ("boomerang/report/report.css", {"backtest", "evaluate"}),

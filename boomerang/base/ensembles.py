@@ -86,31 +86,64 @@ def choose_ensembles(own_past: bool) -> dict[str, EnsembleSpec]:
     return ENSEMBLES_BY_GROUP if own_past else ENSEMBLES
 
 
+# All members of the ensembles that tell about the next purchase.
+COMBINATION = "combination"
+# The LSTMs that answer a question together.
+LSTMS = {"next": COMBINATION, "made": "context"}
+# Boosted trees, and all members and trees together: the answer to a question, which is judged, and decides.
+TREES, BLEND = "trees", "blend"
+
+
 if TYPE_CHECKING:
     # To a type checker the names are plain text, as the keys above are.
     EnsembleName = str
     Part = str
     Question = str
+    BlendedName = str
+    AnsweringName = str
 else:
     # To what checks a file they are exactly these.
     EnsembleName = Literal[tuple(ENSEMBLES)]
     Part = Literal[PARTS]
     Question = Literal[tuple(QUESTIONS)]
-
-# All members of the ensembles that tell about the next purchase.
-COMBINATION = "combination"
-# What gives the answer to a question: what is judged, and what decisions are made by.
-ANSWERS = {"next": COMBINATION, "made": "context"}
-
-
-def most_past(seq_length: int) -> int:
-    """Past purchases with which a window of exactly `seq_length` can be cut for every ensemble."""
-    return max(spec.n_past(seq_length) for spec in ENSEMBLES.values())
+    BlendedName = Literal[(*ENSEMBLES, TREES)]
+    AnsweringName = Literal[(BLEND, TREES, *LSTMS.values())]
 
 
 def ensembles_answering(question: str) -> list[str]:
     """The ensembles that answer `question`, one of `QUESTIONS`."""
     return [name for name, spec in ENSEMBLES.items() if spec.question == question]
+
+
+def name_for(name: str, question: str) -> str:
+    """What is called `name` when `question` is asked, by the one name that it has among all that predict.
+
+    There are trees and a blend for each question: `trees_next`, `blend_made`.
+    """
+    return f"{name}_{question}" if name in (TREES, BLEND) else name
+
+
+def names_answering(question: str) -> list[str]:
+    """All that predicts when `question` is asked, what answers last: ensembles, their combination, trees, blend."""
+    return [
+        *ensembles_answering(question),
+        *([COMBINATION] if LSTMS[question] == COMBINATION else []),
+        *(name_for(name, question) for name in (TREES, BLEND)),
+    ]
+
+
+# All that predicts, with the question that it answers.
+QUESTION_OF = {name: question for question in QUESTIONS for name in names_answering(question)}
+
+
+def short_name(name: str) -> str:
+    """What a name of `QUESTION_OF` is called where the question is plain: `trees` for `trees_made`."""
+    return next((short for short in (TREES, BLEND) if name.startswith(f"{short}_")), name)
+
+
+def most_past(seq_length: int) -> int:
+    """Past purchases with which a window of exactly `seq_length` can be cut for every ensemble."""
+    return max(spec.n_past(seq_length) for spec in ENSEMBLES.values())
 
 
 def order_column(columns: Container[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.ensembles import ENSEMBLES, TREES
 from boomerang.base.errors import ArtifactError
 from boomerang.base.paths import (
     BACKTEST_FILE,
@@ -32,6 +32,7 @@ MARKS = {
     "prepared": ("scaler.json", {"features", "data_min", "data_max"}),
     "sequences": ("lengths.json", {"mode", "requested_seq_lengths", "seq_lengths"}),
     **{name: ("training.json", {"hidden_size", "num_layers", "precision", "device"}) for name in ENSEMBLES},
+    TREES: ("metrics.json", {"next", "made", "best_round", "val_loss"}),
     "evaluation": ("evaluation.json", {"parts", "base_rate", "training", "val_loss"}),
     METADATA_FILE: ("", {"ensembles", "time", "simple", "prefix", "input_size", "seq_lengths"}),
     METRICS_FILE: ("", {"validation", "time", "simple", "base_rate", "log_loss", "roc_auc"}),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
+from boomerang.base.ensembles import ENSEMBLES, QUESTIONS, TREES
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The repository; of an installed package the folder that packages are installed in.
@@ -26,7 +26,7 @@ STAGED, REPLACED = ".staged", ".replaced"
 LEFTOVERS = (STAGED, REPLACED, ".publishing")
 
 # The folders that the stages replace as a whole, and the files beside them.
-OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES, "evaluation")
+OUTPUT_FOLDERS = ("prepared", "sequences", *ENSEMBLES, TREES, "evaluation")
 TOP_FILES = (METADATA_FILE, METRICS_FILE, BACKTEST_FILE, CARD_FILE)
 
 # What `evaluate` leaves in its folder, a file per plot and question among them.
@@ -42,11 +42,18 @@ def windows_file(seq_length: int) -> str:
     return f"seq{seq_length}.pt"
 
 
+def trees_file(question: str) -> str:
+    """File name of the trees that answer `question`."""
+    return f"{question}.json"
+
+
 def list_expected(seq_lengths: Iterable[int]) -> set[str]:
     """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
     files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
     files |= {f"evaluation/{name}" for name in EVALUATION_FILES}
     files.add("sequences/lengths.json")
+    files |= {f"{TREES}/{trees_file(question)}" for question in QUESTIONS}
+    files |= {f"{TREES}/{file}" for file in ("history.csv", "metrics.json", "validation.parquet")}
     for name, spec in ENSEMBLES.items():
         files |= {f"sequences/{name}/{windows_file(length)}" for length in seq_lengths}
         files |= {f"{name}/{spec.member_file(length)}" for length in seq_lengths}

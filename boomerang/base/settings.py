@@ -157,6 +157,15 @@ class TrainSettings(Section):
         return found
 
 
+class TreesSettings(Section):
+    """How boosted trees are trained."""
+
+    rounds: Annotated[int, int_between(1, 10_000)]
+    lr: Annotated[float, within("a number above 0 and up to 1", lambda rate: 0 < rate <= 1)]
+    leaves: Annotated[int, int_between(2, 1000)]
+    early_stopping_patience: Annotated[int, int_between(0, 10_000)]
+
+
 class EvaluateSettings(Section):
     """What is measured besides the test purchases, and what a verdict takes for a difference that matters."""
 
@@ -198,6 +207,7 @@ class Settings(Section):
     train_time: TrainOverrides
     train_simple: TrainOverrides
     train_context: TrainOverrides
+    train_trees: TreesSettings
     evaluate: EvaluateSettings
 
     def training(self, ensemble: str) -> TrainSettings:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import torch
 
-from boomerang.base.ensembles import ENSEMBLES
+from boomerang.base.ensembles import ENSEMBLES, TREES
 from boomerang.base.errors import ArtifactError
 from boomerang.base.outputs import read_output
-from boomerang.base.paths import METADATA_FILE
+from boomerang.base.paths import METADATA_FILE, trees_file
 from boomerang.base.stage_files import parse_json
-from boomerang.combining.metadata import HOW_TO_TRAIN, MemberMetadata, Metadata
+from boomerang.combining.metadata import HOW_TO_TRAIN, MemberMetadata, Metadata, TreesMetadata
 from boomerang.model import tensors
 from boomerang.model.lstm import MemberLSTM
+from boomerang.trees.forest import Forest
 
 
 def read_metadata(artifacts_dir: Path) -> Metadata:
@@ -73,3 +74,36 @@ def read_member(folder: Path, ensemble: str, member: MemberMetadata, sizes: tupl
     except FileNotFoundError as error:
         raise ArtifactError(str(error)) from None
     return load_member(content, name, *sizes)
+
+
+def read_forest(folder: Path, question: str, trees: TreesMetadata) -> Forest:
+    """The trees that the metadata describes.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the folder of the trees.
+    question : {"next", "made"}
+        What they answer.
+    trees : TreesMetadata
+        What the metadata says of them.
+
+    Raises
+    ------
+    ArtifactError
+        If their file is missing, is not the one whose SHA-256 the metadata names, or holds no trees of what is read.
+    """
+    name = f"{TREES}/{trees_file(question)}"
+    try:
+        content = read_output(folder, name, trees.sha256)
+    except FileNotFoundError as error:
+        raise ArtifactError(str(error)) from None
+    forest = parse_json(content, name, Forest)
+    if len(forest.trees) != trees.best_round:
+        raise ArtifactError(
+            f"{name} must hold as many trees as best_round says, {trees.best_round} (found {len(forest.trees)})"
+        )
+    if forest.features != trees.features:
+        found = str(forest.features)[:200]
+        raise ArtifactError(f"{name} must be of what the metadata names, {str(trees.features)[:200]} (found {found})")
+    return forest

@@ -7,10 +7,11 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 
 from boomerang.base.wording import counted
+from boomerang.combining.pools import mean_logits, normalise, pool_logits
 
 # With fewer validation purchases equal weights are better than fitted ones.
 FEWEST_ROWS = 3_000
-# The prior of each weight is normal around 1/m for m members; this is its standard deviation in units of 1/m.
+# The prior of each weight is normal, around 1/m for m members; this is its standard deviation in units of its mean.
 PRIOR_SPREAD = 1.0
 # The lowest and the highest temperature that a fit may give.
 TEMPERATURES = (0.2, 5.0)
@@ -44,42 +45,9 @@ class Combination:
     is_fitted: bool = False
 
 
-def combine(logits: np.ndarray, weights: np.ndarray, temperature: float = 1.0, base_logit: float = 0.0) -> np.ndarray:
-    """The probability of a return from the logits of several members: ``expit(b + (sum(w z) - b) / temperature)``.
-
-    A weighted mean of logits is, up to its norm, the geometric mean of the members' odds (logarithmic opinion pool,
-    Genest and Zidek 1986).
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n_members, ...), float
-        Each member's logits.
-    weights : ndarray of shape (n_members,), float
-        Not negative, not all 0; scaled to sum to 1 here.
-    temperature : float
-        Above 0.
-    base_logit : float
-        The logit b that the temperature leaves where it is.
-
-    Returns
-    -------
-    ndarray of shape (...), float64
-    """
-    mean = _mean(np.asarray(logits, dtype=np.float64), normalise(weights))
-    probabilities: np.ndarray = expit(base_logit + (mean - base_logit) / temperature)
-    return probabilities
-
-
-def normalise(weights: np.ndarray) -> np.ndarray:
-    """Weights of shape (n_members,), not negative and not all 0, scaled to sum to 1."""
-    weights = np.asarray(weights, dtype=np.float64)
-    # Divided by the largest first: the sum of very large weights may be more than float64 holds.
-    weights = weights / weights.max()
-    shares: np.ndarray = weights / weights.sum()
-    return shares
-
-
-def fit_combination(logits: np.ndarray, targets: np.ndarray, base_logit: float = 0.0) -> Combination:
+def fit_combination(
+    logits: np.ndarray, targets: np.ndarray, base_logit: float = 0.0, prior: np.ndarray | None = None
+) -> Combination:
     """The weights, then the temperature, that minimise the log loss on the validation purchases.
 
     Parameters
@@ -90,25 +58,28 @@ def fit_combination(logits: np.ndarray, targets: np.ndarray, base_logit: float =
         Which purchases came back.
     base_logit : float
         As for `combine`.
+    prior : ndarray of shape (n_members,), optional
+        The weights that fitted ones are drawn to, above 0 and summing to 1; by default all the same.
 
     Returns
     -------
     Combination
-        Equal weights and temperature 1 for fewer than `FEWEST_ROWS` purchases, for targets that are all alike, where
-        the search for weights fails, and where equal weights predict these very purchases better.
+        Those weights and temperature 1 for fewer than `FEWEST_ROWS` purchases, for targets that are all alike, where
+        the search for weights fails, and where those weights predict these very purchases better.
     """
     n_members, n_purchases = logits.shape
-    equal = [1 / n_members] * n_members
+    prior = np.full(n_members, 1 / n_members) if prior is None else prior
+    equal = prior.tolist()
     if n_purchases < FEWEST_ROWS:
         return Combination(
             equal, 1.0, f"equal ({counted(n_purchases, 'validation purchase')}, fewer than {FEWEST_ROWS})"
         )
     if len(np.unique(targets)) < 2:
         return Combination(equal, 1.0, "equal (the validation purchases all have the same label)")
-    weights = _fit_weights(logits, targets)
+    weights = _fit_weights(logits, targets, prior)
     if weights is None:
         return Combination(equal, 1.0, "equal (the search for other weights failed)")
-    temperature = _fit_temperature(_mean(logits, weights), targets, base_logit)
+    temperature = _fit_temperature(mean_logits(logits, weights), targets, base_logit)
     fitted = Combination(weights.tolist(), temperature, f"fitted on {n_purchases} validation purchases", True)
     plain = Combination(equal, 1.0, f"equal, not as fitted on {n_purchases} validation purchases")
     return _unless_contradicted(fitted, plain, logits, targets, base_logit)
@@ -123,31 +94,29 @@ def _unless_contradicted(
     """
     losses = []
     for combination in (found, plain):
-        mean = _mean(logits, normalise(np.array(combination.weights)))
-        scaled = base_logit + (mean - base_logit) / combination.temperature
-        # Rounded, so that a last bit, which the CPU decides, tips no balance.
-        losses.append(round(_sum_log_loss(scaled, targets) / len(targets), DIGITS + 2))
+        pooled = pool_logits(logits, np.array(combination.weights), combination.temperature, base_logit)
+        losses.append(compare_loss(pooled, targets))
     if losses[0] <= losses[1]:
         return found
     reason = f"{plain.reason}: log loss {losses[0]:.4f} with it, {losses[1]:.4f} without"
     return Combination(plain.weights, plain.temperature, reason)
 
 
-def _fit_weights(logits: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
-    """The weights that minimise ``sum(log loss) + sum((w - 1/m)**2) / (2 s**2)`` over the simplex of m members.
+def _fit_weights(logits: np.ndarray, targets: np.ndarray, prior: np.ndarray) -> np.ndarray | None:
+    """The weights that minimise ``sum(log loss) + sum((w - p)**2 / (2 s**2))`` over the simplex.
 
-    The second term is the normal prior, with ``s = PRIOR_SPREAD / m``. None where the search ends without success.
+    The second term is the normal prior around the weights p, with ``s = PRIOR_SPREAD p``. None where the search ends
+    without success.
     """
     n_members, n_purchases = logits.shape
-    equal = np.full(n_members, 1 / n_members)
-    spread = PRIOR_SPREAD / n_members
+    spread = PRIOR_SPREAD * prior
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
         """What the weights minimise, divided by the number of purchases, and its gradient."""
-        mean, from_equal = _mean(logits, weights), weights - equal
+        mean, from_prior = mean_logits(logits, weights), (weights - prior) / spread
         residuals = expit(mean) - targets
-        loss = _sum_log_loss(mean, targets) + (from_equal @ from_equal) / (2 * spread**2)
-        gradient = np.array([np.sum(residuals * of_member) for of_member in logits]) + from_equal / spread**2
+        loss = sum_log_loss(mean, targets) + (from_prior @ from_prior) / 2
+        gradient = np.array([np.sum(residuals * of_member) for of_member in logits]) + from_prior / spread
         return loss / n_purchases, gradient / n_purchases
 
     def excess(weights: np.ndarray) -> float:
@@ -159,7 +128,7 @@ def _fit_weights(logits: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
 
     found = minimize(
         objective,
-        equal,
+        prior,
         jac=True,
         method="SLSQP",
         bounds=[(0, 1)] * n_members,
@@ -179,14 +148,16 @@ def _fit_temperature(mean: np.ndarray, targets: np.ndarray, base_logit: float) -
 
     def objective(log_temperature: float) -> float:
         scaled = base_logit + (mean - base_logit) / np.exp(log_temperature)
-        return _sum_log_loss(scaled, targets) / len(targets)
+        return sum_log_loss(scaled, targets) / len(targets)
 
     low, high = np.log(TEMPERATURES)
     found = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-7})
     return round(float(np.exp(found.x)), DIGITS)
 
 
-def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, base_logit: float) -> Combination:
+def fit_across(
+    ensembles: list[np.ndarray], targets: np.ndarray, base_logit: float, of: str = "of the ensembles"
+) -> Combination:
     """How members of several ensembles, which read different things, are combined.
 
     The mean of two opinions that rest on different evidence is too timid, because each alone lacks what the other
@@ -205,6 +176,8 @@ def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, base_logit: flo
         Which purchases came back.
     base_logit : float
         The logit of the base rate in training.
+    of : str
+        What the reason calls the ensembles.
 
     Returns
     -------
@@ -221,7 +194,7 @@ def fit_across(ensembles: list[np.ndarray], targets: np.ndarray, base_logit: flo
         return fitted
     k = len(ensembles)
     temperature = round((1 + (k - 1) * correlation) / k, DIGITS)
-    why = f"by the correlation {correlation:.2f} of the ensembles"
+    why = f"by the correlation {correlation:.2f} {of}"
     found = Combination(fitted.weights, temperature, f"{fitted.reason}, temperature {why}")
     plain = Combination(fitted.weights, 1.0, f"{fitted.reason}, no temperature {why}")
     return _unless_contradicted(found, plain, logits, targets, base_logit)
@@ -246,15 +219,11 @@ def _correlate_within_labels(means: list[np.ndarray], targets: np.ndarray) -> fl
     return round(float(np.clip(sum(pairs) / len(pairs), 0, 1)), DIGITS)
 
 
-def _mean(logits: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The weighted mean over the first axis, the members, by weights that sum to 1."""
-    # Summed member by member: a product of matrices would be summed in an order that depends on the CPU.
-    mean = np.zeros(logits.shape[1:])
-    for share, of_member in zip(shares, logits, strict=True):
-        mean = mean + share * of_member
-    return mean
+def compare_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The mean log loss, rounded so that a last bit, which the CPU decides, tips no balance."""
+    return round(sum_log_loss(logits, targets) / len(targets), DIGITS + 2)
 
 
-def _sum_log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
+def sum_log_loss(logits: np.ndarray, targets: np.ndarray) -> float:
     """Sum of ``log(1 + exp(z)) - y z``, the log loss in nats of probabilities ``expit(z)``."""
     return float(np.sum(np.logaddexp(0, logits) - targets * logits))

@@ -1,4 +1,4 @@
-"""Trained ensembles: members that are loaded, checked, and run over the windows of a table."""
+"""Trained ensembles and trees, loaded, checked, and run over the purchases of a table."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from boomerang.base.ensembles import COMBINATION, ENSEMBLES
+from boomerang.base.ensembles import QUESTION_OF, TREES, short_name
 from boomerang.base.errors import SettingsError
-from boomerang.combining.artifacts import read_member, read_metadata
+from boomerang.combining.artifacts import read_forest, read_member, read_metadata
 from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member, Pool
 from boomerang.combining.table_windows import TableWindows
 from boomerang.model.devices import one_thread
+from boomerang.model.forward import MemberForward
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.window_inputs import WindowInputs
+from boomerang.trees.forest import Forest
 
-# Windows always go through a member so many at a time, and the last batch is filled up: a matrix product of another
-# height may take another path through the kernels and end in another last bit.
-BATCH_SIZE = 256
+# Rows whose windows are written out at a time.
+ROWS = 256
 CPU = torch.device("cpu")
 
 
@@ -34,7 +35,8 @@ class TrainedEnsembles:
     artifacts_dir : Path
         The folder that holds it; member files are found by ensemble and length, never by a path in the metadata.
     names : iterable of str
-        What to load: `time`, `simple`, `context`, or `combination`, which is all members of `time` and `simple`.
+        What to load, of `QUESTION_OF`: an ensemble; `combination`, which is all members of `time` and `simple`; the
+        trees of a question, such as `trees_made`; or a question's members and trees together, such as `blend_made`.
     device : torch.device
         Where the members compute.
 
@@ -49,12 +51,13 @@ class TrainedEnsembles:
         self,
         metadata: Metadata,
         artifacts_dir: Path,
-        names: Iterable[str] = (*ENSEMBLES, COMBINATION),
+        names: Iterable[str] = tuple(QUESTION_OF),
         device: torch.device = CPU,
     ) -> None:
         self.metadata, self.device = metadata, device
         self._pools = {name: Pool.of(metadata, name) for name in names}
-        self._models: dict[Member, MemberLSTM] = {}
+        self._models: dict[Member, MemberForward] = {}
+        self._forests: dict[Member, Forest] = {}
         described = {
             (name, member.seq_length): member
             for name, ensemble in metadata.ensembles.items()
@@ -62,9 +65,13 @@ class TrainedEnsembles:
         }
         for member in dict.fromkeys(member for pool in self._pools.values() for member in pool.members):
             name, _ = member
+            if short_name(name) == TREES:
+                question = QUESTION_OF[name]
+                self._forests[member] = read_forest(artifacts_dir, question, metadata.trees[question])
+                continue
             ensemble = metadata.ensembles[name]
             sizes = (ensemble.input_size, ensemble.hidden_size, ensemble.num_layers)
-            self._models[member] = read_member(artifacts_dir, name, described[member], sizes).to(device)
+            self._models[member] = MemberForward(read_member(artifacts_dir, name, described[member], sizes).to(device))
 
     @classmethod
     def load(cls, artifacts_dir: str | Path = "artifacts") -> Self:
@@ -79,7 +86,11 @@ class TrainedEnsembles:
 
     def model(self, member: Member) -> MemberLSTM:
         """A member, on the device that computes."""
-        return self._models[member]
+        return self._models[member].model
+
+    def forest(self, member: Member) -> Forest:
+        """Trees."""
+        return self._forests[member]
 
     def scale(self, table: pd.DataFrame) -> pd.DataFrame:
         """A history with what is scaled of it as further columns, as its windows need it; raises DataError."""
@@ -122,30 +133,23 @@ class TrainedEnsembles:
     ) -> dict[Member, np.ndarray]:
         """Each member's logits of shape (end - first,) for these rows, float64; NaN where the past is too short."""
         windows = table if isinstance(table, TableWindows) else self.windows(table)
-        found = {}
-        for member in self._models if members is None else [member for member in self._models if member in members]:
+        every = [*self._models, *self._forests]
+        found = {member: np.full(end - first, np.nan) for member in every if members is None or member in members}
+        for member in found:
+            if member in self._forests:
+                rows, inputs = windows.of_trees(QUESTION_OF[member[0]], first, end)
+                found[member][rows - first] = self._forests[member].logits(inputs)
+                continue
             of_member = windows.of_member(member)
             rows, numbers = of_member.of(first, end)
-            found[member] = np.full(end - first, np.nan)
-            chunks = (of_member.windows.gather(chunk) for chunk in torch.split(numbers, BATCH_SIZE) if len(chunk))
+            chunks = (of_member.windows.gather(chunk) for chunk in torch.split(numbers, ROWS) if len(chunk))
             found[member][rows - first] = np.concatenate([[], *(self.logits(member, chunk) for chunk in chunks)])
         return found
 
     @one_thread()
     def logits(self, member: Member, windows: WindowInputs) -> np.ndarray:
         """A member's logits for n windows, as float64 of shape (n,)."""
-        found = np.empty(len(windows.inputs))
-        batch = torch.zeros((BATCH_SIZE, *windows.inputs.shape[1:]))
-        n_steps = torch.full((BATCH_SIZE,), batch.shape[1])
-        is_whole = self.metadata.past is None
-        with torch.inference_mode():
-            for at in range(0, len(found), BATCH_SIZE):
-                n_rows = min(BATCH_SIZE, len(found) - at)
-                batch[:n_rows] = windows.inputs[at : at + n_rows]
-                n_steps[:n_rows] = windows.n_steps[at : at + n_rows]
-                read = None if is_whole else n_steps.to(self.device)
-                found[at : at + n_rows] = self._models[member](batch.to(self.device), read)[:n_rows].cpu()
-        return found
+        return self._models[member].logits(windows).astype(np.float64)
 
     def combine(self, logits: dict[Member, np.ndarray], name: str) -> np.ndarray:
         """The probabilities that `name` makes of its members' logits of shape (n,); NaN where no member has a logit."""

@@ -2,14 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from boomerang.base.checks import Section, int_between, within
 from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import (
+    BLEND,
     LABELS,
+    LSTMS,
+    QUESTIONS,
     SCALED_FEATURES,
     TIME_FEATURES,
+    TREES,
+    AnsweringName,
+    BlendedName,
     EnsembleName,
     EnsembleSpec,
     Question,
@@ -20,36 +26,24 @@ from boomerang.base.settings import HiddenSize, Length, NumLayers
 from boomerang.features.known_past import PastRules
 from boomerang.features.prepared import Source
 from boomerang.features.scaler import Scaler
+from boomerang.model.lengths import Lengths
+from boomerang.trees.inputs import TreeInput, count_labels, fewest_past, list_inputs
 
 # Format 2 combined members by their logits, with a temperature; 3 added the context ensemble and the combination of
 # ensembles; 4 added the centre of that combination; 5 what the training learned from, and the offset of its datetimes;
-# 6 what the past of a purchase is, where each has one of its own.
-FORMAT_VERSION = 6
+# 6 what the past of a purchase is, where each has one of its own; 7 the trees and the blend.
+FORMAT_VERSION = 7
 HOW_TO_TRAIN = "dvc repro, python train.py or boomerang train"
 
-
-def _ascend(lengths: list[int]) -> list[int]:
-    if not lengths or lengths != sorted(set(lengths)):
-        raise ValueError(f"must ascend (found {str(lengths)[:200]})")
-    return lengths
-
-
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Lengths = Annotated[list[Length], AfterValidator(_ascend)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 # Names and lines that are printed: nothing in them can steer a terminal.
 MeasuredName = Annotated[str, Field(pattern="^[a-z0-9_]{1,64}$")]
-PrintedLine = Annotated[str, Field(pattern="^[ -~]{1,200}$")]
+PrintedLine = Annotated[str, Field(pattern="^[ -~]{1,500}$")]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class LengthsFile(Section):
-    """`sequences/lengths.json`."""
-
-    mode: Literal["fixed", "auto"]
-    seq_lengths: Lengths
-    requested_seq_lengths: list[Length]
-    dropped: dict[str, str]
+# Wider than any that is fitted: outside of these nothing would be left of a probability.
+Temperature = Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)]
+Centre = Annotated[float, Field(ge=-50, le=50, allow_inf_nan=False)]
 
 
 class TrainingFile(Section):
@@ -75,7 +69,7 @@ class MemberMetadata(MemberFigures):
     """One member: its file's SHA-256, how it was trained, its figures and its weight in the combination."""
 
     seq_length: Length
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Sha256
     weight: Weight
 
 
@@ -110,8 +104,59 @@ class CombinationMetadata(Section):
 
     weights: dict[EnsembleName, list[Weight]]
     temperature: Temperature
-    centre: Finite
+    centre: Centre
     weighting: PrintedLine
+
+
+class TreesFigures(Section):
+    """Trees of one question in `trees/metrics.json`: rounds that were tried, and the best of them, 0 for none."""
+
+    rounds: Annotated[int, int_between(0, 10_000)]
+    best_round: Annotated[int, int_between(0, 10_000)]
+    train_loss: Finite
+    val_loss: Finite
+    val_accuracy: Finite
+
+    @model_validator(mode="after")
+    def _be_one_of_the_rounds(self) -> "TreesFigures":
+        if self.best_round > self.rounds:
+            raise ValueError(f"best_round must be up to rounds, {self.rounds} (found {self.best_round})")
+        return self
+
+
+class TreesMetadata(TreesFigures):
+    """Trees of one question: their file's SHA-256, how they were trained, and the names of what they read."""
+
+    sha256: Sha256
+    features: list[MeasuredName]
+
+
+class BlendMetadata(Section):
+    """How all members that answer one question, and its trees, become one probability.
+
+    `weights` holds a list for each ensemble and one weight for `trees`; `centre` and `temperature` are as in
+    `CombinationMetadata`. `answered_by` is `blend` where all have a say, else the part that answers alone, and
+    `weighting` says why.
+    """
+
+    weights: dict[BlendedName, list[Weight]]
+    temperature: Temperature
+    centre: Centre
+    answered_by: AnsweringName
+    weighting: PrintedLine
+
+    @property
+    def share_of_trees(self) -> float:
+        """The weight of the trees, where all weights sum to 1."""
+        weights = [weight for of_part in self.weights.values() for weight in of_part]
+        # Divided by the largest first: the sum of very large weights may be more than float64 holds.
+        return self.weights[TREES][0] / max(weights) / sum(weight / max(weights) for weight in weights)
+
+    @model_validator(mode="after")
+    def _weigh_something(self) -> "BlendMetadata":
+        if not any(map(any, self.weights.values())):
+            raise ValueError("a weight must be above 0 (found 0 for all)")
+        return self
 
 
 class Figures(Section):
@@ -141,6 +186,8 @@ class Metadata(Section):
     past: PastRules | None
     ensembles: dict[EnsembleName, EnsembleMetadata]
     combination: CombinationMetadata
+    trees: dict[Question, TreesMetadata]
+    blend: dict[Question, BlendMetadata]
     validation: dict[Question, dict[MeasuredName, Figures]]
 
     @property
@@ -156,6 +203,20 @@ class Metadata(Section):
     def specs(self) -> dict[str, EnsembleSpec]:
         """What members of each ensemble read."""
         return choose_ensembles(self.past is not None)
+
+    def tree_inputs(self, question: str) -> tuple[TreeInput, ...]:
+        """What the trees of a question read."""
+        return list_inputs(question, self.past is not None, self.seq_lengths[-1])
+
+    @property
+    def n_labels(self) -> int:
+        """Labels that trees read."""
+        return count_labels(self.seq_lengths[-1])
+
+    @property
+    def fewest_past_of_trees(self) -> int:
+        """Past purchases that trees need."""
+        return fewest_past(self.past is not None, self.seq_lengths[-1])
 
     @model_validator(mode="after")
     def _agree_with_this_program(self) -> "Metadata":
@@ -187,4 +248,31 @@ class Metadata(Section):
             raise ValueError(f"combination.weights must be so many: {expected} (found {found})")
         if not any(map(any, weights.values())):
             raise ValueError("a weight of combination.weights must be above 0 (found 0 for all)")
+        return self
+
+    @model_validator(mode="after")
+    def _blend_every_part(self) -> "Metadata":
+        for question in QUESTIONS:
+            for name, found in (("trees", self.trees), ("blend", self.blend)):
+                if question not in found:
+                    raise ValueError(f"{name} must hold {question} (found {sorted(found)})")
+            read = [one.name for one in self.tree_inputs(question)]
+            if self.trees[question].features != read:
+                raise ValueError(
+                    f"trees.{question}.features must be {str(read)[:200]} "
+                    f"(found {str(self.trees[question].features)[:200]})"
+                )
+            expected = {name: len(self.seq_lengths) for name in ensembles_answering(question)} | {TREES: 1}
+            counts = {name: len(values) for name, values in self.blend[question].weights.items()}
+            if counts != expected:
+                raise ValueError(f"blend.{question}.weights must be so many: {expected} (found {counts})")
+            answering = (BLEND, TREES, LSTMS[question])
+            blend = self.blend[question]
+            has_trees = any(blend.weights[TREES])
+            has_members = any(any(blend.weights[name]) for name in ensembles_answering(question))
+            said = answering[0] if has_trees and has_members else answering[1] if has_trees else answering[2]
+            if blend.answered_by != said:
+                raise ValueError(
+                    f"blend.{question}.answered_by must be {said}, which alone has weights (found {blend.answered_by})"
+                )
         return self

@@ -13,6 +13,7 @@ from boomerang.features.inputs import Inputs, check_table, stack_features, stack
 from boomerang.features.known_past import KnownPast, find_known_past
 from boomerang.model.known_past_windows import KnownPastWindows
 from boomerang.model.windows import AnyWindows, Windows
+from boomerang.trees.inputs import TreeTable
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class TableWindows:
         self._past: KnownPast | None = None
         self._streams: dict[str, torch.Tensor] = {}
         self._inputs: dict[str, Inputs] = {}
+        self._tree_table: TreeTable | None = None
 
     @property
     def past(self) -> KnownPast:
@@ -73,6 +75,21 @@ class TableWindows:
         name, length = member
         spec = self._metadata.specs[name]
         return self._cut_stream(name, spec, length) if self._is_stream else self._cut_known_past(name, spec, length)
+
+    def _inputs_of(self, name: str) -> Inputs:
+        """What an ensemble reads, where each row has a known past."""
+        if name not in self._inputs:
+            features, scaling, rules = self._metadata.specs[name].features, self._metadata.scaling, self._metadata.past
+            self._inputs[name] = stack_inputs(self.table, features, self.past, scaling, rules)
+        return self._inputs[name]
+
+    def of_trees(self, question: str, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those rows from `first` to `end` that trees answer for, and what they read of them (see `TreeTable`)."""
+        if self._tree_table is None:
+            self._tree_table = TreeTable(self.past, self._inputs_of("context"), self._metadata.past)
+        rows = np.arange(first, end)
+        rows = rows[self.past.n_known[rows] >= self._metadata.fewest_past_of_trees]
+        return rows, self._tree_table.read(self._metadata.tree_inputs(question), rows)
 
     def _cut_stream(self, name: str, spec: EnsembleSpec, length: int) -> RowWindows:
         """Windows in which each purchase is the one after the other in the table."""
@@ -89,11 +106,7 @@ class TableWindows:
 
     def _cut_known_past(self, name: str, spec: EnsembleSpec, length: int) -> RowWindows:
         """Windows of the purchases that each row knows."""
-        past = self.past
-        if name not in self._inputs:
-            scaling, rules = self._metadata.scaling, self._metadata.past
-            self._inputs[name] = stack_inputs(self.table, spec.features, past, scaling, rules)
-        inputs = self._inputs[name]
+        past, inputs = self.past, self._inputs_of(name)
         rows = np.flatnonzero(past.n_known >= spec.n_past(length))
         own = inputs.own[rows] if spec.question == "made" else inputs.own[:0]
         spans = past.starts[rows], past.ends[rows]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from boomerang.base.ensembles import ANSWERS, ensembles_answering
+from boomerang.base.ensembles import QUESTION_OF, short_name
 from boomerang.base.errors import ArtifactError
 from boomerang.base.outputs import read_output
 from boomerang.base.stage_files import parse_json
@@ -36,7 +36,7 @@ def list_verdicts(metadata: Metadata, artifacts_dir: Path) -> list[str]:
         return [f"no verdict: {error}"]
     verdicts = []
     for answers in evaluation.questions.values():
-        said = [answers.verdict, *([answers.worth.sentence] if answers.worth else [])]
+        said = [answers.verdict, answers.parts.sentence, *([answers.worth.sentence] if answers.worth else [])]
         verdicts += [reword(_on_one_line(sentence)) for sentence in said]
     unknown = "no verdict: no purchases were kept for testing (test_split is 0), so nobody can say how good these are"
     report = [f"report: {artifacts_dir / REPORT}"] if (artifacts_dir / REPORT).exists() else []
@@ -54,22 +54,28 @@ def list_doubts(metadata: Metadata, artifacts_dir: Path, names: Sequence[str]) -
     except (FileNotFoundError, ArtifactError):
         return []
     found = []
+
+    def called(name: str) -> str:
+        """The full name, which says what is asked, where both questions are."""
+        return name if len({QUESTION_OF[name] for name in names}) > 1 else short_name(name)
+
     for question, answers in questions.items():
-        asked = [name for name in names if name in (*ensembles_answering(question), ANSWERS[question])]
+        asked = [name for name in names if QUESTION_OF[name] == question]
         losses = {model.name: model.log_loss.value for model in answers.models}
         share = losses.get("base_rate")
         if not asked or share is None or answers.difference.low is None:
             continue
-        worse = [name for name in asked if losses.get(name, share) > share]
+        worse = [name for name in asked if losses.get(short_name(name), share) > share]
         if worse:
             found.append(
-                f"on the test purchases of the training {' and '.join(worse)} did worse than the share of returns "
-                f"alone: use that ({artifacts_dir / REPORT})"
+                f"on the test purchases of the training {' and '.join(map(called, worse))} did worse than the share of "
+                f"returns alone: use that ({artifacts_dir / REPORT})"
             )
         elif not answers.learned:
             found.append(
                 f"the evaluation of the training could not show that anything is to be learned from its history, so "
-                f"{' and '.join(asked)} may be no better than the share of returns ({artifacts_dir / REPORT})"
+                f"{' and '.join(map(called, asked))} may be no better than the share of returns "
+                f"({artifacts_dir / REPORT})"
             )
     return found
 
@@ -92,9 +98,17 @@ def _read(metadata: Metadata, artifacts_dir: Path) -> Evaluation:
 
 
 def _is_of(metadata: Metadata, evaluation: Evaluation) -> bool:
-    """Whether the evaluation is of these models: of the same purchases, lengths, and losses of every member."""
+    """Whether the evaluation is of these models: of the same purchases, lengths, and losses of members and trees."""
     if (evaluation.parts, evaluation.seq_lengths) != (metadata.source.parts, metadata.seq_lengths):
         return False
+    for question, trees in metadata.trees.items():
+        curve = evaluation.trees.get(question)
+        losses = curve.val_loss[trees.best_round : trees.best_round + 1] if curve else []
+        if not losses or abs(losses[0] - trees.val_loss) > TOLERANCE:
+            return False
+        answers = evaluation.questions.get(question)
+        if answers and answers.parts.answered_by != metadata.blend[question].answered_by:
+            return False
     for name, ensemble in metadata.ensembles.items():
         for member in ensemble.members:
             curve = evaluation.training.get(name, {}).get(f"seq{member.seq_length}")

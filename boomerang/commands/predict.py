@@ -223,8 +223,11 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
 def tell_own_costs(path: Path, rule: Costs, purchases: "Purchases", deciding: list[str], names: list[str]) -> None:
     """Say on stderr what it means that a mistake about each purchase has a cost of its own."""
     rest = [name for name in names if name not in deciding]
+    tells = "tells" if len(rest) == 1 else "tell"
     alone = (
-        f"; {', '.join(deciding)} alone decides: {', '.join(rest)} tell of a purchase before it is made" if rest else ""
+        f"; {', '.join(deciding)} alone decides: {', '.join(rest)} {tells} of a purchase before it is made"
+        if rest
+        else ""
     )
     tell(f"note: {rule.words}, so each purchase has its own threshold{alone}")
     for name in rule.columns:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from boomerang import __version__
 from boomerang.base.costs import parse_cost
-from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, ensembles_answering
+from boomerang.base.ensembles import BLEND, COMBINATION, ENSEMBLES, QUESTION_OF, TREES, names_answering, short_name
 from boomerang.base.errors import SettingsError
 from boomerang.combining.decisions import Costs
 
@@ -74,9 +74,9 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the scores of --csv go (default: stdout)")
     parser.add_argument(
         "--ensemble",
-        choices=(*ENSEMBLES, COMBINATION, "all"),
-        help="what predicts; combination: time and simple together (default: for --history_csv combination, which the "
-        "report judges, with a purchase just made context, for --history simple, for --csv all)",
+        choices=(*ENSEMBLES, COMBINATION, TREES, BLEND, "all"),
+        help="what predicts; combination: time and simple together; trees: boosted trees; blend: all that tells of the "
+        "purchase together, which the report judges (default: blend, for --history simple)",
     )
     parser.add_argument("--threshold", type=float, metavar="P", help="also decide: act from this probability of yes on")
     parser.add_argument(
@@ -151,21 +151,15 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
         if given:
             raise SettingsError(f"--describe predicts nothing: --{given[0]} does not go with it")
         return []
-    asked = [*ensembles_answering("next"), COMBINATION]
     if flags.csv is not None:
-        default, able = "all", [*asked, *ensembles_answering("made")]
-    elif flags.history is not None:
-        default, able = "simple", ["simple"]
-    elif is_made:
-        default, able = ANSWERS["made"], ensembles_answering("made")
+        able = [*names_answering("next"), *names_answering("made")]
     else:
-        default, able = ANSWERS["next"], asked
-    name = flags.ensemble or default
-    if name != "all" and name not in able:
-        raise SettingsError(
-            f"--ensemble must be one that predicts from what is given: {', '.join(able)} (found {name})"
-        )
-    names = able if name == "all" else [name]
+        able = ["simple"] if flags.history is not None else names_answering("made" if is_made else "next")
+    name = flags.ensemble or (BLEND if flags.history is None else "simple")
+    names = able if name == "all" else [one for one in able if short_name(one) == name]
+    if not names:
+        choices = ", ".join(dict.fromkeys(map(short_name, able)))
+        raise SettingsError(f"--ensemble must be one that predicts from what is given: {choices} (found {name})")
     if flags.weights is not None and (flags.csv is not None or len(names) > 1):
         raise SettingsError("--weights goes with one prediction of one ensemble")
     return names
@@ -194,7 +188,7 @@ def choose_rule(flags: argparse.Namespace, names: list[str]) -> float | Costs | 
         given = " and ".join(name for name in COST_FLAGS if isinstance(getattr(flags, name), str))
         raise SettingsError(
             f"{given} can be {rule.columns[0]} only where that of the purchase is known when it is predicted: with "
-            f"--next_datetime and --next_number, or with --csv and --ensemble context or all (found "
+            f"--next_datetime and --next_number, or with --csv and --ensemble context, trees, blend or all (found "
             f"{', '.join(names)}, which tells of a purchase before it is made)"
         )
     return rule
@@ -206,5 +200,5 @@ def names_that_decide(rule: float | Costs | None, names: list[str]) -> list[str]
     What tells of a purchase before it is made is not, where costs are the purchase's own.
     """
     if isinstance(rule, Costs) and rule.columns:
-        return [name for name in names if name in ensembles_answering("made")]
+        return [name for name in names if QUESTION_OF[name] == "made"]
     return [] if rule is None else names

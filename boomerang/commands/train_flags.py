@@ -14,7 +14,8 @@ from boomerang.base.errors import SettingsError
 from boomerang.base.execution import Execution
 from boomerang.base.paths import ARTIFACTS, ROOT, store_dir
 
-# Flag, section of params.yaml, type, function or choices, help. Ranges are checked with those of params.yaml.
+# Flag, section of params.yaml, type, function or choices, help. Ranges are checked with those of params.yaml. Trees and
+# ensembles have some keys in common, so the flags of the trees are called otherwise.
 SETTING_FLAGS = (
     ("data_path", "prepare", str, "CSV or gzipped CSV with the columns datetime, returned, number"),
     ("epochs", "train", int, "passes over the training windows"),
@@ -26,6 +27,10 @@ SETTING_FLAGS = (
     ("test_split", "prepare", float, "share of the purchases kept for testing: the last ones"),
     ("max_seq_cap", "sequences", int, "no sequence length above it is used"),
     ("grad_accum_steps", "train", int, "batches whose gradients are summed before a step"),
+    ("trees_rounds", "train_trees", int, "boosted trees grown one after the other, at most"),
+    ("trees_lr", "train_trees", float, "share of each tree's answer that is taken"),
+    ("trees_leaves", "train_trees", int, "leaves of each tree, at most"),
+    ("trees_early_stopping_patience", "train_trees", int, "rounds without a better loss that end it; 0: never"),
     ("n_folds", "evaluate", int, "folds of a backtest on shorter histories; 0: none"),
     ("equivalence_margin", "evaluate", float, "difference of log loss below which a verdict calls models equivalent"),
     ("cost_missed", "evaluate", parse_cost, "what a missed return costs, an amount or number: that of the purchase"),
@@ -54,16 +59,18 @@ EXECUTION_FLAGS = (
 )
 
 # What a person calls a setting here.
+OTHER_FLAGS = ("seq_lengths", "use_gpu", "open_returned", *Execution.model_fields)
+
+
+def _key(flag: str) -> str:
+    """The key of params.yaml that a flag sets."""
+    return flag.removeprefix("trees_")
+
+
 FLAG_NAMES = {
-    name: f"--{name}"
-    for name in (
-        *(name for name, *_ in SETTING_FLAGS),
-        "seq_lengths",
-        "use_gpu",
-        "open_returned",
-        *Execution.model_fields,
-    )
+    f"train_trees.{_key(name)}": f"--{name}" for name, section, *_ in SETTING_FLAGS if section == "train_trees"
 }
+FLAG_NAMES |= {name: f"--{name}" for name in (*(name for name, *_ in SETTING_FLAGS), *OTHER_FLAGS)}
 
 
 def _plain(kind: type) -> Callable[[str], Any]:
@@ -90,8 +97,9 @@ def build_parser(defaults: dict[str, Any], prog: str = "train.py") -> argparse.A
             form = {"choices": kind}
         elif kind in (int, float):
             form = {"type": _plain(kind)}
+        shown = f"{text} (default: {defaults[section][_key(name)]})"
         # A percent sign in a help text is a placeholder to argparse.
-        parser.add_argument(f"--{name}", help=f"{text} (default: {defaults[section][name]})".replace("%", "%%"), **form)
+        parser.add_argument(f"--{name}", help=shown.replace("%", "%%"), **form)
     lengths = defaults["sequences"]["seq_lengths"]
     shown = lengths if isinstance(lengths, str) else ",".join(map(str, lengths))
     parser.add_argument(
@@ -180,7 +188,7 @@ def apply_flags(params: dict[str, Any], flags: argparse.Namespace) -> settings.S
     for (section, name), value in given.items():
         if value is None:
             continue
-        params[section][name] = value
+        params[section][_key(name)] = value
         if section == "train":
             for ensemble in ENSEMBLES:
                 params[f"train_{ensemble}"][name] = None

@@ -127,11 +127,29 @@ def describe_past(
     if rules is not None:
         # Without rules the first purchase keeps the gap of 0 that the scaler was fitted with; no window holds it.
         found[LOG_GAP_SCALED] = np.where(has_past, gaps, np.float32(0))
-        found[HAS_PAST] = has_past.astype(np.float32)
-        counts = scaler.scale_column(LOG_COUNT_SCALED, log_counts(view.n_known))
-        found[LOG_COUNT_SCALED] = np.where(has_past, counts, np.float32(0))
-        found[RATE_SO_FAR] = rate_so_far(view.n_returned, view.n_known, rules).astype(np.float32)
+        found |= describe_counts(view.n_known, view.n_returned, scaler, rules)
     return found
+
+
+def describe_counts(
+    n_known: np.ndarray, n_returned: np.ndarray, scaler: Scaler, rules: PastRules
+) -> dict[str, np.ndarray]:
+    """The features of `KNOWN_PAST_FEATURES` by name, each of shape (n,), float32; a count of 0 is 0 when scaled too.
+
+    Parameters
+    ----------
+    n_known, n_returned : ndarray of shape (n,), int
+        Known purchases, and how many of them came back.
+    scaler, rules
+        As in `stack_inputs`.
+    """
+    has_past = n_known > 0
+    counts = scaler.scale_column(LOG_COUNT_SCALED, log_counts(n_known))
+    return {
+        HAS_PAST: has_past.astype(np.float32),
+        LOG_COUNT_SCALED: np.where(has_past, counts, np.float32(0)),
+        RATE_SO_FAR: rate_so_far(n_returned, n_known, rules).astype(np.float32),
+    }
 
 
 def gap_seconds(view: PastView, moments: np.ndarray) -> np.ndarray:

@@ -136,6 +136,9 @@ def find_known_past(table: Table, rules: PastSettings | None) -> KnownPast:
     """
     returned = np.asarray(table["returned"]).astype(np.int64)
     n_rows = len(returned)
+    if rules is None and "is_open" not in table:
+        every, none = np.arange(n_rows), np.zeros(n_rows, dtype=np.int64)
+        return KnownPast(returned, every, none, none, every)
     groups, moments, limits = np.zeros(n_rows, dtype=np.int64), np.arange(n_rows), np.arange(n_rows) - 1
     # Labels alone, which have no time, are the known past of one group.
     if rules is not None and order_column(table) in table:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from pydantic import model_validator
-from sklearn.preprocessing import MinMaxScaler
 
 from boomerang.base.checks import Section
 from boomerang.base.ensembles import LOG_COUNT_SCALED, SCALED_FEATURES
@@ -82,13 +81,18 @@ class Scaler(Section):
         return LOG_COUNT_SCALED in self.features
 
     @cached_property
-    def _fitted(self) -> MinMaxScaler:
-        return MinMaxScaler().fit(np.array([self.data_min, self.data_max]))
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """What each feature is multiplied by, and what is added then: `scale_` and `min_` of a `MinMaxScaler`."""
+        low, high = np.array(self.data_min), np.array(self.data_max)
+        # A narrower range is none to scikit-learn, which then only moves the values.
+        ranges = np.where(high - low < 10 * np.finfo(np.float64).eps, 1.0, high - low)
+        return 1 / ranges, 0 - low * (1 / ranges)
 
     def transform(self, table: Table, features: tuple[str, ...] = ()) -> np.ndarray:
         """The scaled features of `table`, or the first of them, where only those are asked for.
 
-        ``(x - data_min) / (data_max - data_min)``, by scikit-learn's `MinMaxScaler`. Values outside the range seen in
+        ``(x - data_min) / (data_max - data_min)``, to the last bit as scikit-learn's `MinMaxScaler` computes it, whose
+        import would take longer than a prediction. Values outside the range seen in
         training lie outside 0 to 1. A feature that was constant there is 0 for any value: no weight ever learned what
         another value means.
 
@@ -103,10 +107,10 @@ class Scaler(Section):
         """
         # What is too large becomes infinite here, and is refused below.
         with np.errstate(over="ignore"):
-            # What its `transform` computes, without the checks, which take longer than a prediction may.
             values = raw_features(table, self.number_transform, features or tuple(self.features))
             n_features = values.shape[1]
-            values = values * self._fitted.scale_[:n_features] + self._fitted.min_[:n_features]
+            factors, offsets = self._factors
+            values = values * factors[:n_features] + offsets[:n_features]
             values[:, np.equal(self.data_min, self.data_max)[:n_features]] = 0.0
             scaled: np.ndarray = values.astype(np.float32)
         if (lost := ~np.isfinite(scaled).all(axis=1)).any():
@@ -129,7 +133,8 @@ class Scaler(Section):
         at = self.features.index(name)
         if self.data_min[at] == self.data_max[at]:
             return np.zeros(len(values), dtype=np.float32)
-        scaled: np.ndarray = (values * self._fitted.scale_[at] + self._fitted.min_[at]).astype(np.float32)
+        factors, offsets = self._factors
+        scaled: np.ndarray = (values * factors[at] + offsets[at]).astype(np.float32)
         return scaled
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from boomerang.base.ensembles import ANSWERS, COMBINATION, ensembles_answering
+from boomerang.base.ensembles import (
+    BLEND,
+    COMBINATION,
+    QUESTIONS,
+    TREES,
+    ensembles_answering,
+    name_for,
+    names_answering,
+    short_name,
+)
 from boomerang.base.errors import SettingsError
 from boomerang.base.settings import MAX_COST
 from boomerang.combining.decisions import THRESHOLD_STEPS, Costs
@@ -15,13 +24,14 @@ from boomerang.combining.row_costs import RowCosts
 from boomerang.measures import metrics
 from boomerang.measures.baselines import predict_baselines
 from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, Stratum, TestFigures
-from boomerang.measures.figures import compare_losses, measure_models
+from boomerang.measures.figures import compare_losses, find_contenders, measure_models
 from boomerang.measures.gains import count_caught, list_gains
 from boomerang.measures.importance import Importance, permutation_importance
 from boomerang.measures.intervals import N_RESAMPLES, TABLE_CONFIDENCE
 from boomerang.measures.known_past_baselines import predict_by_known_past
 from boomerang.measures.metrics import DIGITS, round_figure
-from boomerang.measures.test_set import SEED, ModelPredictions, TestSet
+from boomerang.measures.parts import list_compared, tell_parts
+from boomerang.measures.test_set import RIVALS, SEED, ModelKind, ModelPredictions, TestSet
 from boomerang.measures.verdicts import explain_calibration, write_verdict
 from boomerang.measures.worth import measure_worth
 
@@ -61,10 +71,12 @@ def measure_test_part(
     rows = None if costs is None else _cost_rows(costs, table.iloc[first:])
     models = predict_test_part(table, first, ensembles)
     questions = {}
-    for question, judged in ANSWERS.items():
-        importance = permutation_importance(ensembles, judged, table, first, SEED)
+    for question in QUESTIONS:
+        importance = permutation_importance(ensembles, name_for(BLEND, question), table, first, SEED)
+        answered_by = ensembles.metadata.blend[question].answered_by
+        n_trees = ensembles.metadata.trees[question].best_round
         questions[question] = answer_question(
-            question, judged, test_set, models[question], datetimes, importance, rows, strata
+            question, answered_by, n_trees, test_set, models[question], datetimes, importance, rows, strata
         )
     resampling = Resampling(n_resamples=N_RESAMPLES, confidence=TABLE_CONFIDENCE)
     return TestFigures(majority_accuracy=test_set.majority_accuracy, resampling=resampling, questions=questions)
@@ -84,20 +96,26 @@ def _cost_rows(costs: Costs, table: pd.DataFrame) -> RowCosts:
 def predict_test_part(
     table: pd.DataFrame, first: int, ensembles: TrainedEnsembles
 ) -> dict[str, list[ModelPredictions]]:
-    """By question, what ensembles, their combination, members and baselines say of the rows from `first` on."""
+    """By question, what ensembles, members, trees, blend and baselines say of the rows from `first` on."""
     logits = ensembles.member_logits(table, first, len(table))
-    rules, longest = ensembles.metadata.past, ensembles.metadata.seq_lengths[-1]
-    baselines = predict_by_known_past(table, rules, longest) if rules else predict_baselines(table, longest)
+    metadata = ensembles.metadata
+    if metadata.past:
+        baselines = predict_by_known_past(table, metadata.past, metadata.n_labels)
+    else:
+        baselines = predict_baselines(table, metadata.n_labels)
+    kinds: dict[str, ModelKind] = {BLEND: "blend", TREES: "trees", COMBINATION: "combination"}
     found = {}
-    for question, judged in ANSWERS.items():
-        names = ensembles_answering(question)
-        models = [ModelPredictions(name, "ensemble", ensembles.combine(logits, name)) for name in names]
-        if judged == COMBINATION:
-            models.append(ModelPredictions(COMBINATION, "combination", ensembles.combine(logits, COMBINATION)))
+    for question in QUESTIONS:
+        models = []
+        for name in names_answering(question):
+            short = short_name(name)
+            chosen = f"{metadata.trees[question].best_round} rounds" if short == TREES else ""
+            probabilities = ensembles.combine(logits, name)
+            models.append(ModelPredictions(short, kinds.get(short, "ensemble"), probabilities, chosen))
         models += [
             ModelPredictions(f"{name}_seq{length}", "member", expit(of_member))
             for (name, length), of_member in logits.items()
-            if name in names
+            if name in ensembles_answering(question)
         ]
         models += [
             ModelPredictions(name, "baseline", baseline.probabilities, baseline.chosen)
@@ -109,7 +127,8 @@ def predict_test_part(
 
 def answer_question(
     question: str,
-    judged: str,
+    answered_by: str,
+    n_trees: int,
     test_set: TestSet,
     models: list[ModelPredictions],
     datetimes: list[str],
@@ -123,31 +142,39 @@ def answer_question(
     ----------
     question : {"next", "made"}
         What is asked.
-    judged : str
-        Name of the model whose use is judged.
+    answered_by : str
+        The part of the blend that answers alone, or `blend`.
+    n_trees : int
+        How many trees there are.
     test_set : TestSet
         The purchases that are predicted.
     models : list of ModelPredictions
-        The judged model and those that it is compared with, `base_rate` among them.
+        The blend, which is judged, its parts, and what it is compared with, `base_rate` among them.
     datetimes : list of str
         Of each test purchase, as ISO 8601.
     importance : Importance
-        Of the judged model.
+        Of the blend.
     rows : RowCosts, optional
         What mistakes about each test purchase cost, where it shall be measured what acting is worth.
     strata : dict of str to ndarray of shape (n_test,), bool, optional
         Test purchases by how much of their past is known, where that differs.
     """
-    by_name = {model.name: model for model in models}
+    by_name, judged = {model.name: model for model in models}, BLEND
     ours, figures = by_name[judged].probabilities, measure_models(test_set, models)
-    best = next(model.name for model in figures if model.kind == "baseline")
-    baselines = [model for model in models if model.kind == "baseline"]
-    difference = compare_losses(test_set, by_name[judged], baselines)[best]
+    # Trees that answer alone are the blend, and no rival of it.
+    rivals = [model for model in models if model.kind in RIVALS and model.name != answered_by]
+    contenders = find_contenders(test_set, rivals)
+    best = contenders[0].name
+    difference = compare_losses(test_set, by_name[judged], contenders)[best]
+    # Each comparison with a part was planned: no choice among several is behind it.
+    parts = [by_name[name] for name in list_compared(question, answered_by) if name in by_name]
+    differences = {part.name: compare_losses(test_set, by_name[judged], [part])[part.name] for part in parts}
     has_curves = test_set.n_returned and test_set.n_kept
     return Answers(
         verdict=write_verdict(question, test_set, figures, judged, best, difference),
         judged=judged,
         best_baseline=best,
+        parts=tell_parts(question, answered_by, differences, n_trees),
         difference=difference,
         learned=any(model.beats_chance for model in figures),
         calibration=explain_calibration(test_set, next(model for model in figures if model.name == judged)),

@@ -1,11 +1,10 @@
-"""What counting, a straight line and boosted trees predict: the figures that an ensemble has to beat."""
+"""What counting and a straight line predict: figures that an ensemble has to beat, as it has to beat the trees."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
@@ -15,9 +14,6 @@ from boomerang.measures.metrics import log_losses
 # Orders that the chain of the test purchases is chosen from, and the order of that of the validation purchases.
 MARKOV_ORDERS = range(1, 13)
 VALIDATION_ORDER = 8
-# Labels that logistic regression and the trees read at most: more of them cost memory and gain nothing.
-MAX_LAGS = 64
-MAX_ROUNDS = 300
 # Probabilities are rounded to so many digits, far below any effect: a solver's last bits depend on the CPU.
 DIGITS = 7
 
@@ -88,16 +84,15 @@ def predict_by_counting(returned: np.ndarray, first: int, end: int) -> dict[str,
 def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, Baseline]]:
     """Every baseline's probabilities of the test purchases, by question and name.
 
-    All learn from the training purchases. The order of the chain and the rounds of boosting are chosen by the log loss
-    on the validation purchases. So baselines learn from the same purchases as an ensemble.
+    All learn from the training purchases. The order of the chain is chosen by the log loss on the validation purchases.
+    So baselines learn from the same purchases as an ensemble.
 
     Parameters
     ----------
     table : DataFrame
         Purchases in time order, as `read_prepared` returns them.
     n_lags : int
-        Labels that logistic regression and the trees read, up to `MAX_LAGS`. For `next` the trees also read time,
-        number and gap of the purchase before; for `made` both also read those of the purchase in question.
+        Labels that logistic regression reads; for `made` also time, number and gap of the purchase in question.
     """
     returned = table["returned"].to_numpy()
     learner = Learner(returned, table["part"].to_numpy())
@@ -108,19 +103,14 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
         chains = [(order, markov_chain(returned, first_val, len(returned), order)) for order in orders]
         found["next"]["previous_value"] = learner.choose_chain(chains[:1])
         found["next"]["markov_chain"] = learner.choose_chain(chains)
-    n_lags = min(n_lags, MAX_LAGS)
     # The purchase before has one before it too: nobody observed the gap of the first purchase.
     first = max(n_lags, 2)
     labels = np.lib.stride_tricks.sliding_window_view(returned, n_lags)[first - n_lags : -1].astype(np.float32)
-    own = table[list(SCALED_FEATURES)].to_numpy()
-    before = own[first - 1 : -1]
-    own = own[first:]
+    own = table[list(SCALED_FEATURES)].to_numpy()[first:]
     if len(np.unique(returned[first:first_val])) == 2:
         with threadpool_limits(limits=1):
             found["next"]["logistic_regression"] = learner.logistic_regression(labels)
-            found["next"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, before]))
             found["made"]["logistic_regression"] = learner.logistic_regression(np.hstack([labels, own]))
-            found["made"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, own]))
     return found
 
 
@@ -163,17 +153,6 @@ class Learner:
         model = LogisticRegression(solver="newton-cholesky", tol=1e-8, max_iter=200)
         model.fit(*self._examples(inputs))
         return self.baseline(model.predict_proba(self._later(inputs))[:, 1], f"{inputs.shape[1]} inputs")
-
-    def gradient_boosting(self, inputs: np.ndarray) -> Baseline:
-        """Boosted trees, with as many rounds as predict the validation purchases best; NaN is no value."""
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.05, max_iter=MAX_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=0
-        )
-        model.fit(*self._examples(inputs))
-        # One round after the other: for many purchases the probabilities of all rounds would take gigabytes.
-        by_round = enumerate((stage[:, 1] for stage in model.staged_predict_proba(self._later(inputs))), start=1)
-        rounds, probabilities = self._choose(by_round)
-        return self.baseline(probabilities, f"{inputs.shape[1]} inputs, {rounds} rounds")
 
     def baseline(self, probabilities: np.ndarray, chosen: str) -> Baseline:
         """The baseline of these probabilities of the purchases of `val`, then of `test`."""

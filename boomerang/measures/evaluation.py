@@ -8,16 +8,19 @@ from pydantic import AfterValidator, Field, model_validator
 from boomerang.base.checks import Section, int_between
 from boomerang.base.ensembles import ENSEMBLES, PARTS, QUESTIONS, EnsembleName, Part, Question
 from boomerang.combining.decisions import THRESHOLD_STEPS
-from boomerang.combining.metadata import Finite, Lengths, MeasuredName
+from boomerang.combining.metadata import Finite, MeasuredName
 from boomerang.features.prepared import PartFigures
 from boomerang.measures.figures import ModelFigures, Share
 from boomerang.measures.gains import Gain
 from boomerang.measures.importance import Importance
 from boomerang.measures.intervals import Interval
+from boomerang.measures.parts import Parts
 from boomerang.measures.worth import Worth
+from boomerang.model.lengths import Lengths
 
-# Format 3 added gains, what acting is worth, and figures by how much of the past is known.
-EVALUATION_FORMAT = 3
+# Format 3 added gains, what acting is worth, and figures by how much of the past is known; 4 trees, and what the parts
+# of the blend are worth.
+EVALUATION_FORMAT = 4
 # Known purchases of the group before a purchase.
 KNOWN_PAST = ("0", "1-2", "3+")
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -98,10 +101,12 @@ class Answers(Section):
     judged : str
         The model of ours that the verdict is about.
     best_baseline : str
-        The baseline with the lowest test log loss.
+        The baseline with the lowest test log loss, the trees among them but where they answer alone.
     difference : Interval
         Log loss of `judged` less that of `best_baseline`, paired: below 0 ours is better. Its bounds hold for the
-        differences to all baselines at once, so they hold whichever baseline turns out to be the best.
+        differences to all baselines at once that may be the best (see `find_contenders`), so they hold whichever is.
+    parts : Parts
+        What trees and LSTMs are worth.
     learned : bool
         Whether any model surely predicts better than the share of returns in training and ranks better than chance.
     calibration : str
@@ -124,6 +129,7 @@ class Answers(Section):
     judged: MeasuredName
     best_baseline: MeasuredName
     difference: Interval
+    parts: Parts
     learned: bool
     calibration: Line
     models: Annotated[list[ModelFigures], Field(min_length=2)]
@@ -144,7 +150,7 @@ class Resampling(Section):
 
 
 class LossCurve(Section):
-    """Mean losses in nats of one member, epoch by epoch."""
+    """Mean losses in nats of one member, epoch by epoch, or of trees, round by round, the first before any."""
 
     train_loss: list[Finite]
     val_loss: list[Finite]
@@ -186,3 +192,4 @@ class Evaluation(TestFigures):
     # What readers must know of the purchases before they believe a figure.
     warnings: list[Line] = Field(default_factory=list)
     training: Annotated[dict[EnsembleName, dict[MeasuredName, LossCurve]], _in_order(ENSEMBLES)]
+    trees: Annotated[dict[Question, LossCurve], _in_order(QUESTIONS)]

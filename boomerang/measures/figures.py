@@ -4,6 +4,7 @@ A figure is a field of `ModelFigures` and a line of `measure_models`; what repor
 `boomerang.report.leaderboard`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -13,7 +14,13 @@ from pydantic import Field
 from boomerang.base.checks import Section
 from boomerang.combining.metadata import Finite, MeasuredName
 from boomerang.measures import metrics
-from boomerang.measures.intervals import CONFIDENCE, TABLE_CONFIDENCE, Interval
+from boomerang.measures.intervals import (
+    CONFIDENCE,
+    TABLE_CONFIDENCE,
+    Interval,
+    choose_block_length,
+    spread_of_mean,
+)
 from boomerang.measures.metrics import round_figure
 from boomerang.measures.test_set import LOG_LOSS, SEED, SHARE, SKILL, ModelKind, ModelPredictions, TestSet
 
@@ -27,10 +34,10 @@ class ModelFigures(Section):
     ----------
     name : str
         `time`, `simple_seq8`, `markov_chain`, ...
-    kind : {"combination", "ensemble", "member", "baseline"}
+    kind : {"blend", "trees", "combination", "ensemble", "member", "baseline"}
         What it is.
     chosen : str
-        Of a baseline, what the validation purchases chose; else empty.
+        Of a baseline or the trees, what the validation purchases chose; else empty.
     log_loss : Interval
         Mean of ``-log(p)`` in nats, p the probability of what happened.
     skill : Interval
@@ -124,14 +131,35 @@ def _measure_ranking(test_set: TestSet, models: Sequence[ModelPredictions]) -> S
 
 
 def compare_losses(
-    test_set: TestSet, ours: ModelPredictions, baselines: Sequence[ModelPredictions]
+    test_set: TestSet, ours: ModelPredictions, others: Sequence[ModelPredictions]
 ) -> dict[str, Interval]:
-    """By baseline, the log loss of `ours` less that of the baseline, paired purchase by purchase.
+    """By model, the log loss of `ours` less that of the other, paired purchase by purchase.
 
-    The bounds hold for the differences to all baselines at once, and by the longest blocks that any of them asks for.
+    The bounds hold for the differences to all of `others` at once, and by the longest blocks that any of them asks for.
     """
     targets = test_set.returned
     losses = metrics.log_losses(targets, ours.probabilities)
-    differences = np.array([losses - metrics.log_losses(targets, baseline.probabilities) for baseline in baselines])
+    differences = np.array([losses - metrics.log_losses(targets, other.probabilities) for other in others])
     intervals = test_set.intervals(differences.mean(axis=1), differences, CONFIDENCE, share_blocks=True)
-    return {baseline.name: interval for baseline, interval in zip(baselines, intervals, strict=True)}
+    return {other.name: interval for other, interval in zip(others, intervals, strict=True)}
+
+
+def find_contenders(test_set: TestSet, baselines: Sequence[ModelPredictions]) -> list[ModelPredictions]:
+    """The baselines that may be the best, by ascending log loss: the first is the best on these purchases.
+
+    One whose loss lies above that of the first by more than ``sqrt(2 log log n)`` spreads of the difference is none.
+    With ever more purchases, none is left out that is as good as the best (Hansen 2005, "A test for superior predictive
+    ability"). So intervals that hold for all contenders at once hold for the best.
+    """
+    losses = {model.name: metrics.log_losses(test_set.returned, model.probabilities) for model in baselines}
+    # Rounded, so that no last bit decides which of two that are equal comes first.
+    first, *rest = sorted(baselines, key=lambda model: (round_figure(losses[model.name].mean()), model.name))
+    if not test_set.is_enough:
+        return [first, *rest]
+    limit = math.sqrt(2 * math.log(math.log(max(len(test_set.returned), 16))))
+    found = [first]
+    for model in rest:
+        lags_behind = losses[model.name] - losses[first.name]
+        if lags_behind.mean() <= limit * spread_of_mean(lags_behind, choose_block_length(lags_behind)):
+            found.append(model)
+    return found

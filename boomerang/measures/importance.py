@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from boomerang.base.checks import Section, int_between
-from boomerang.base.ensembles import EnsembleSpec
+from boomerang.base.ensembles import QUESTION_OF, EnsembleSpec
 from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.metadata import Finite, MeasuredName
 from boomerang.combining.pools import Member
@@ -71,9 +71,12 @@ def permutation_importance(
     seed : int
         Seeds the orders of the shuffles, which are the same for every feature and lag.
     """
-    members = ensembles.pool(name).members
-    specs = ensembles.metadata.specs
-    features = list(dict.fromkeys(f for ensemble, _ in members for f in specs[ensemble].features))
+    specs, question = ensembles.metadata.specs, QUESTION_OF[name]
+    members = [member for member in ensembles.pool(name).members if member[0] in specs]
+    of_trees = [member for member in ensembles.pool(name).members if member[0] not in specs]
+    columns = ensembles.metadata.tree_inputs(question) if of_trees else ()
+    read = [feature for ensemble, _ in members for feature in specs[ensemble].features]
+    features = list(dict.fromkeys([*read, *(column.feature for column in columns)]))
     n_steps = {member: specs[member[0]].n_steps(member[1]) for member in members}
     first_lag = min(length - steps + 1 for (_, length), steps in n_steps.items())
     lags = _choose_lags(first_lag, max(length for _, length in members))
@@ -86,29 +89,50 @@ def permutation_importance(
         of_member = of_table.of_member(member)
         # Every test purchase has a window: enough purchases to train on lie before it.
         windows[member] = of_member.windows.gather(of_member.of(first, len(table))[1][chosen])
+    rows = {member: of_table.of_trees(question, first, len(table))[1][chosen] for member in of_trees}
     plain = {member: ensembles.logits(member, windows[member]) for member in members}
+    plain |= {member: ensembles.forest(member).logits(rows[member]) for member in of_trees}
     draw = np.random.default_rng(seed)
     orders = [torch.from_numpy(draw.permutation(n_rows)) for _ in range(N_REPEATS)]
 
     def loss(logits: dict[Member, np.ndarray]) -> float:
         return float(log_losses(targets, ensembles.combine(logits, name)).mean())
 
-    def rise(shuffle: Callable[[torch.Tensor], dict[Member, torch.Tensor]]) -> Rise:
-        """By how much the log loss rises; `shuffle` gives the inputs of the members that change, in a given order."""
+    def rise(shuffle: Callable[[torch.Tensor], dict[Member, torch.Tensor]], is_shuffled: list[bool]) -> Rise:
+        """By how much the log loss rises.
+
+        `shuffle` gives the inputs of the members that change, in a given order; `is_shuffled` says which columns of the
+        trees do.
+        """
         shuffled = [shuffle(order) for order in orders]
         # All at once, because a member always computes whole batches, however few windows there are.
         changed = {}
         for member in shuffled[0]:
             every = _repeat(windows[member], [of_order[member] for of_order in shuffled])
             changed[member] = np.split(ensembles.logits(member, every), N_REPEATS)
+        for member in of_trees if any(is_shuffled) else []:
+            exchanged = [_shuffle_columns(rows[member], is_shuffled, order.numpy()) for order in orders]
+            changed[member] = [ensembles.forest(member).logits(inputs) for inputs in exchanged]
         losses = [loss(plain | {member: changed[member][repeat] for member in changed}) for repeat in range(N_REPEATS)]
         return Rise(mean=round_figure(float(np.mean(losses)) - loss(plain)), spread=round_figure(float(np.std(losses))))
 
-    return Importance(
-        features={feature: rise(partial(_shuffle_feature, windows, specs, feature)) for feature in features},
-        lags={str(lag): rise(partial(_shuffle_lag, windows, specs, lag)) for lag in lags},
-        n_rows=n_rows,
-    )
+    by_feature = {
+        feature: rise(partial(_shuffle_feature, windows, specs, feature), [one.feature == feature for one in columns])
+        for feature in features
+    }
+    by_lag = {
+        str(lag): rise(partial(_shuffle_lag, windows, specs, lag), [one.lag == lag for one in columns]) for lag in lags
+    }
+    return Importance(features=by_feature, lags=by_lag, n_rows=n_rows)
+
+
+def _shuffle_columns(rows: np.ndarray, is_shuffled: list[bool], order: np.ndarray) -> np.ndarray:
+    """What trees read, with some columns exchanged among the rows that have a number there, in `order`."""
+    found = rows.copy()
+    for column in np.flatnonzero(is_shuffled):
+        is_there = ~np.isnan(rows[:, column])
+        found[is_there, column] = rows[order[is_there[order]], column]
+    return found
 
 
 def _choose_lags(first: int, last: int) -> list[int]:

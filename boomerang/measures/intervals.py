@@ -95,6 +95,12 @@ def block_means(values: np.ndarray, length: int) -> np.ndarray:
     return means
 
 
+def spread_of_mean(values: np.ndarray, length: int) -> float:
+    """The standard deviation of the mean of `values`, by that of the means of blocks of `length` neighbours."""
+    n_blocks = len(values) / length
+    return float(block_means(values, length).std() / math.sqrt(n_blocks - 1))
+
+
 def simultaneous_intervals(
     values: np.ndarray, series: np.ndarray, lengths: list[int], confidence: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -120,9 +126,9 @@ def simultaneous_intervals(
         Seeds the resamples.
     """
     n_blocks = series.shape[1] / np.array(lengths, dtype=np.float64)
-    stds = np.array([block_means(of_value, length).std() for of_value, length in zip(series, lengths, strict=True)])
+    spreads = np.array([spread_of_mean(of_value, length) for of_value, length in zip(series, lengths, strict=True)])
     tail = ndtr(-_critical_value(series, max(lengths), confidence, seed))
-    reach = -stdtrit(n_blocks - 1, tail) * stds / np.sqrt(n_blocks - 1)
+    reach = -stdtrit(n_blocks - 1, tail) * spreads
     return values - reach, values + reach
 
 

@@ -12,14 +12,10 @@ from boomerang.base.ensembles import (
     LOG_GAP_SCALED,
     QUESTIONS,
     RATE_SO_FAR,
-    SCALED_FEATURES,
     TIME_FEATURES,
 )
 from boomerang.features.known_past import KnownPast, PastRules, find_known_past
-from boomerang.measures.baselines import MARKOV_ORDERS, MAX_LAGS, Baseline, Learner
-
-# Purchases before whose gaps and numbers the trees read beside the labels: those of older ones gain nothing.
-MAX_DESCRIBED_LAGS = 8
+from boomerang.measures.baselines import MARKOV_ORDERS, Baseline, Learner
 
 
 def rate_of_validation(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
@@ -40,7 +36,7 @@ def predict_by_known_past(table: pd.DataFrame, rules: PastRules, n_lags: int) ->
     """Every baseline's probabilities of the test purchases, by question and name; parameters as in `predict_baselines`.
 
     All know what an ensemble knows, and no more: the labels of the group that were known by then, their number and
-    share, the gaps and numbers of the latest of them, and for `made` the purchase in question but its label.
+    share, and for `made` the purchase in question but its label.
     """
     past, parts = find_known_past(table, rules), table["part"].to_numpy()
     learner = Learner(past.returned, parts)
@@ -50,22 +46,16 @@ def predict_by_known_past(table: pd.DataFrame, rules: PastRules, n_lags: int) ->
         rates[is_later], f"{rules.rate_strength:g} purchases of the shop beside the group's own"
     )
     found = {question: {"base_rate": learner.base_rate(), "group_rate": by_group} for question in QUESTIONS}
-    labels = lags_of(past, past.returned, min(n_lags, MAX_LAGS))
+    labels = lags_of(past, past.returned, n_lags)
     found["next"]["previous_value"] = learner.choose_chain(_chains(labels[:, :1], past.returned, parts))
     found["next"]["markov_chain"] = learner.choose_chain(_chains(labels, past.returned, parts))
     own = table[[*TIME_FEATURES, LOG_GAP_SCALED]].to_numpy()
     counts = table[[LOG_COUNT_SCALED, RATE_SO_FAR, HAS_PAST]].to_numpy()
-    scaled = table[list(SCALED_FEATURES)].to_numpy()
-    last = np.hstack([lags_of(past, column, 1) for column in scaled.T])
-    n_described = min(n_lags, MAX_DESCRIBED_LAGS)
-    described = [lags_of(past, table[name].to_numpy(), n_described) for name in (LOG_GAP_SCALED, "number_scaled")]
     # To a straight line what is not there is neither a return nor none.
     centred = np.nan_to_num(labels - np.float32(rules.base_rate))
     with threadpool_limits(limits=1):
         found["next"]["logistic_regression"] = learner.logistic_regression(np.hstack([centred, counts]))
-        found["next"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, counts, last, *described]))
         found["made"]["logistic_regression"] = learner.logistic_regression(np.hstack([centred, counts, own]))
-        found["made"]["gradient_boosting"] = learner.gradient_boosting(np.hstack([labels, counts, own, *described]))
     return found
 
 

@@ -20,7 +20,9 @@ LOG_LOSS: Limits = (0.0, math.inf)
 SKILL: Limits = (-math.inf, 1.0)
 UNLIMITED: Limits = (-math.inf, math.inf)
 
-ModelKind = Literal["combination", "ensemble", "member", "baseline"]
+# What a blend has to beat: the trees, which are part of it, are a baseline too.
+RIVALS = ("trees", "baseline")
+ModelKind = Literal["blend", "trees", "combination", "ensemble", "member", "baseline"]
 
 
 @dataclass(frozen=True)

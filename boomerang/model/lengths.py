@@ -1,14 +1,37 @@
 """Which sequence lengths the data can carry."""
 
-import numpy as np
+from typing import Annotated, Literal
 
+import numpy as np
+from pydantic import AfterValidator
+
+from boomerang.base.checks import Section
 from boomerang.base.ensembles import most_past
+from boomerang.base.settings import Length
 
 # With a past of its own for each purchase, a length is used only if at least so many training windows are longer than
 # the next shorter length: fewer tell a member nothing that the shorter one does not know.
 MIN_LONGER_WINDOWS = 200
 # The ladder offers a length only if the training rows hold at least this many windows that do not overlap.
 MIN_DISJOINT_WINDOWS = 200
+
+
+def _ascend(lengths: list[int]) -> list[int]:
+    if not lengths or lengths != sorted(set(lengths)):
+        raise ValueError(f"must ascend (found {str(lengths)[:200]})")
+    return lengths
+
+
+Lengths = Annotated[list[Length], AfterValidator(_ascend)]
+
+
+class LengthsFile(Section):
+    """`sequences/lengths.json`."""
+
+    mode: Literal["fixed", "auto"]
+    seq_lengths: Lengths
+    requested_seq_lengths: list[Length]
+    dropped: dict[str, str]
 
 
 def length_ladder(n_train_rows: int, max_seq_cap: int) -> list[int]:

@@ -10,6 +10,7 @@ from boomerang.combining.decisions import show_amount
 from boomerang.measures.evaluation import Answers
 from boomerang.measures.figures import ModelFigures
 from boomerang.measures.intervals import Interval
+from boomerang.measures.test_set import RIVALS
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,24 @@ def list_known_past(answers: Answers) -> list[KnownPastRow]:
     rows = []
     for name, stratum in answers.by_known_past.items():
         by_name = {model.name: model for model in stratum.models}
-        best = next(model for model in stratum.models if model.kind == "baseline")
+        best = next(
+            model for model in stratum.models if model.kind in RIVALS and model.name != answers.parts.answered_by
+        )
         measured = (by_name[answers.judged], best, by_name.get("group_rate"))
         rows.append(KnownPastRow(KNOWN_PAST_TITLES[name], stratum.n, stratum.base_rate, *measured))
     return rows
+
+
+def list_compared_parts(answers: Answers) -> list[tuple[str, Interval]]:
+    """What the blend is compared with: each part alone, then the best baseline, where that is no part of it."""
+    found = {**answers.parts.differences}
+    found.setdefault(answers.best_baseline, answers.difference)
+    return list(found.items())
+
+
+def loss_of(answers: Answers, name: str) -> float:
+    """The log loss of a model."""
+    return next(model.log_loss.value for model in answers.models if model.name == name)
 
 
 def format_number(value: float | None, digits: int) -> str:

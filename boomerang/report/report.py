@@ -8,8 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from boomerang.base.ensembles import ENSEMBLES, QUESTIONS
-from boomerang.measures.evaluation import Answers, Evaluation, OverTime
+from boomerang.base.ensembles import ENSEMBLES, QUESTIONS, TREES
+from boomerang.measures.evaluation import Answers, Evaluation, LossCurve, OverTime
 from boomerang.measures.importance import N_REPEATS, Importance
 from boomerang.measures.intervals import CONFIDENCE
 from boomerang.measures.worth import name_way
@@ -20,7 +20,9 @@ from boomerang.report.leaderboard import (
     describe_blocks,
     four_digits,
     interval_cell,
+    list_compared_parts,
     list_known_past,
+    loss_of,
 )
 
 HERE = Path(__file__).parent
@@ -56,6 +58,8 @@ def write_report(evaluation: Evaluation) -> str:
         confidence=CONFIDENCE,
         panel_costs=_choose_panel_costs,
         shuffled_rows=describe_shuffled,
+        compared_parts=list_compared_parts,
+        loss_of=loss_of,
         known_past={question: list_known_past(answers) for question, answers in evaluation.questions.items()},
         columns=[column for column in COLUMNS if column.html],
         style=Markup(style),
@@ -159,21 +163,25 @@ def _draw_curves(answers: Answers) -> dict[str, str]:
 
 
 def _draw_training(evaluation: Evaluation) -> list[Markup]:
-    """A chart of losses by epoch for each ensemble: a line per member for validation, a faint one for training."""
+    """A chart of losses for each ensemble, a line per member, and one for the trees, a line per question."""
     drawn = []
     for ensemble in ENSEMBLES:
         members = evaluation.training[ensemble]
-        series = []
-        for index, length in enumerate(evaluation.seq_lengths):
-            losses, shade = members[f"seq{length}"], f"shade{index % 6}"
-            epochs = range(1, len(losses.val_loss) + 1)
-            series.append(Series(f"L={length}", epochs, losses.val_loss, shade))
-            series.append(Series("", epochs, losses.train_loss, f"{shade} faint"))
-        longest = max(len(one.y) for one in series)
-        axes = (
-            index_axis("epoch", [str(epoch) for epoch in range(longest + 1)]),
-            fitting_axis("loss", [loss for one in series for loss in one.y]),
-        )
-        title = f"{ensemble}: validation loss, faint the training loss"
-        drawn.append(Markup(line_chart(title, *axes, series)))
-    return drawn
+        curves = {f"L={length}": members[f"seq{length}"] for length in evaluation.seq_lengths}
+        drawn.append(_draw_losses(ensemble, curves, "epoch", 1))
+    return [*drawn, _draw_losses(TREES, dict(evaluation.trees), "round", 0)]
+
+
+def _draw_losses(name: str, curves: dict[str, LossCurve], step: str, first: int) -> Markup:
+    """Lines of validation losses, and faint ones of training losses, by step; the first step has the number `first`."""
+    series = []
+    for index, (label, losses) in enumerate(curves.items()):
+        steps, shade = range(first, len(losses.val_loss) + first), f"shade{index % 6}"
+        series.append(Series(label, steps, losses.val_loss, shade))
+        series.append(Series("", steps, losses.train_loss, f"{shade} faint"))
+    last = max(one.x[-1] for one in series)
+    axes = (
+        index_axis(step, [str(number) for number in range(int(last) + 1)]),
+        fitting_axis("loss", [loss for one in series for loss in one.y]),
+    )
+    return Markup(line_chart(f"{name}: validation loss, faint the training loss", *axes, series))

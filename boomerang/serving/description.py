@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from boomerang.base.ensembles import ANSWERS, COMBINATION, ENSEMBLES, QUESTIONS
-from boomerang.base.paths import METADATA_FILE
+from boomerang.base.ensembles import BLEND, ENSEMBLES, QUESTIONS, TREES, short_name
+from boomerang.base.paths import METADATA_FILE, trees_file
 from boomerang.base.wording import counted
 from boomerang.combining.decisions import Decision, describe_threshold, show_amount, show_threshold
 from boomerang.combining.metadata import Metadata
@@ -30,12 +30,21 @@ def describe(metadata: Metadata, artifacts_dir: Path) -> str:
                 f"{name:<9} {member.seq_length:>4} {member.best_epoch:>10} {member.val_loss:>9.4f} "
                 f"{member.val_accuracy:>13.4f}  {path}"
             )
+    for question in QUESTIONS:
+        trees = metadata.trees[question]
+        shown = f"{trees.best_round:>10} {trees.val_loss:>9.4f} {trees.val_accuracy:>13.4f}"
+        lines.append(f"{TREES:<9} {question:>4} {shown}  {artifacts_dir / TREES / trees_file(question)}")
     for name in ENSEMBLES:
         ensemble = metadata.ensembles[name]
         lines.append(f"weights of {name}: {ensemble.weighting}, temperature {ensemble.temperature:g}")
     together = metadata.combination
     names = " and ".join(together.weights)
     lines.append(f"weights of {names} together: {together.weighting}, temperature {together.temperature:g}")
+    for question in QUESTIONS:
+        blend = metadata.blend[question]
+        how = blend.weighting if blend.answered_by == BLEND else f"{blend.answered_by} {blend.weighting}"
+        weight = f"weight of trees {blend.share_of_trees:.2f}"
+        lines.append(f"blend of {question}: {how}; {weight}, temperature {blend.temperature:g}")
     for question, measured in metadata.validation.items():
         lines.append(f"validation, {QUESTIONS[question]}")
         for name, figures in measured.items():
@@ -50,7 +59,7 @@ def to_object(name: str, prediction: dict[str, Any], label: str, decision: Decis
     `act` tells whether the probability of a return is at or above the threshold; where costs are given, `cost_act` and
     `cost_let_be` what acting and letting be cost on average.
     """
-    found = {"ensemble": name, "next": label, **_about(prediction, label)}
+    found = {"ensemble": short_name(name), "next": label, **_about(prediction, label)}
     if decision is not None:
         probability = prediction["probability"]
         found |= {"threshold": decision.threshold, "act": probability >= decision.threshold}
@@ -85,7 +94,7 @@ def format_prediction(
         From which probability of a return to act, and what mistakes cost.
     """
     shown = _about(prediction, label)
-    what = name if name == COMBINATION else f"{name} ensemble"
+    what = f"{name} ensemble" if name in ENSEMBLES else short_name(name)
     lines = [f"returned={label}: {shown['probability']:.4f}   ({what}, {counted(n_history, 'past purchase')})"]
     if decision is not None:
         lines.append(f"  {_describe_decision(name, what, prediction['probability'], decision.threshold)}")
@@ -94,12 +103,14 @@ def format_prediction(
             lines.append(f"  for this purchase, acting costs {act} on average, letting be {let_be}")
     for member in shown["members"]:
         bar = "#" * round(BAR_WIDTH * member["probability"])
-        of = f"{member['ensemble']:<8}" if name == COMBINATION else ""
+        of = "" if name in ENSEMBLES else f"{member['ensemble']:<8}"
         figures = f"{of}L={member['seq_length']:<5} {member['probability']:.4f}"
         lines.append(f"  {figures} |{bar:<{BAR_WIDTH}}| weight {member['weight']:.3f}")
     if prediction["left_out"]:
-        lengths = ", ".join(map(str, prediction["left_out"]))
-        lines.append(f"  left out, the history is too short for them: L = {lengths}")
+        lengths = [str(one) for one in prediction["left_out"] if one != TREES]
+        members = [f"L = {', '.join(lengths)}"] * bool(lengths)
+        trees = [TREES] * (TREES in prediction["left_out"])
+        lines.append(f"  left out, the history is too short for them: {', '.join([*members, *trees])}")
     return "\n".join(lines)
 
 
@@ -107,8 +118,7 @@ def _describe_decision(name: str, what: str, probability: float, threshold: floa
     """What to do, by which model, and what the threshold comes to where it decides alike for all purchases."""
     acts = probability >= threshold
     place = f"{'at or above' if acts else 'below'} the threshold {show_threshold(threshold)}"
-    judged = ANSWERS[ENSEMBLES[name].question] if name in ENSEMBLES else name
-    by = what if name == judged else f"{what}; the report measures costs by {judged}"
+    by = what if short_name(name) == BLEND else f"{what}; the report measures costs by {BLEND}"
     meaning = describe_threshold(threshold)
     alike = f"; this threshold {meaning}" if meaning else ""
     return f"{'act' if acts else 'let be'}: a return is {place} ({by}){alike}"

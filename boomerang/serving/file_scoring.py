@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boomerang.base.ensembles import ANSWERS, LABELS
+from boomerang.base.ensembles import LABELS, QUESTION_OF
 from boomerang.combining.decisions import Costs
 from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.row_costs import RowCosts
@@ -56,7 +56,7 @@ def score_rows(
     deciding : collection of str, optional
         Those of `names` by which to decide; all by default.
     by_risk : bool
-        Order by the probability of what answers for a purchase just made, or else of the last of `names`, the highest
+        Order by the probability of the last of `names` that knows the purchase, or else of the last of all, the highest
         first; ties, and rows without a probability, in the order of the file.
 
     Yields
@@ -98,9 +98,9 @@ def score_rows(
 
 
 def _sort_by_risk(order: np.ndarray, scores: pd.DataFrame, names: list[str]) -> np.ndarray:
-    """Rows in `order`, the highest probability of what is judged first."""
-    judged = ANSWERS["made"] if ANSWERS["made"] in names else names[-1]
-    by_risk: np.ndarray = order[np.argsort(-scores[judged].to_numpy()[order], kind="stable")]
+    """Rows in `order`, the highest probability first: of the last of `names` that knows the purchase, or of all."""
+    deciding = [name for name in names if QUESTION_OF[name] == "made"] or names
+    by_risk: np.ndarray = order[np.argsort(-scores[deciding[-1]].to_numpy()[order], kind="stable")]
     return by_risk
 
 

@@ -29,9 +29,11 @@ def read_table(
     if not isinstance(history, pd.DataFrame) or list(history.columns).count("returned") != 1:
         return read_history(history, needed, part)
     is_open = history["returned"].isna().to_numpy()
-    columns = read_history(history.assign(returned=history["returned"].where(~is_open, 0)), needed, part)
     if is_open.any():
-        columns["is_open"] = is_open[part]
+        known = history.assign(returned=history["returned"].where(~is_open, 0))
+        columns = read_history(known, needed, part) | {"is_open": is_open[part]}
+    else:
+        columns = read_history(history, needed, part)
     if past is not None and past.group_column is not None:
         codes, _ = pd.factorize(_read_groups(history, past.group_column))
         columns["group"] = codes.astype(np.int64)[part]

@@ -1,4 +1,4 @@
-"""An ensemble as an ONNX graph: the same numbers in any program that runs ONNX, without torch.
+"""An ensemble, or trees, as an ONNX graph: the same numbers in any program that runs ONNX, without torch.
 
 The graph is made of standard operators (https://onnx.ai/onnx/operators/onnx__LSTM.html), node by node: torch's own
 exporter writes one batch size into an LSTM.
@@ -12,9 +12,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from boomerang.model.lstm import MemberLSTM
+from boomerang.trees.forest import Forest, Tree
 
-# Versions old enough for the runtimes in use and new enough for all operators below.
-OPSET, IR_VERSION = 17, 8
+# Versions old enough for the runtimes in use and new enough for all operators below; trees are operators of their own.
+OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
+ML_DOMAIN = "ai.onnx.ml"
 
 
 def build_graph(
@@ -63,10 +65,54 @@ def build_graph(
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(models)]),
         helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"]),
     ]
-    made = helper.make_graph(graph.nodes, "boomerang", inputs, outputs, graph.constants)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return graph.finish(inputs, outputs)
+
+
+def build_trees_graph(forest: Forest) -> onnx.ModelProto:
+    """The graph of the trees of one question.
+
+    Its input `inputs` (n, n_features) float32 holds what the trees read, in the order of `Forest.features`, NaN for a
+    number that is missing. Its outputs are `logits` (n, 1) and `probability` (n,), both float32.
+    """
+    # The operator wants a tree; one of a single leaf that says nothing is none.
+    trees = forest.trees or [Tree(first_child=[-1], feature=[0], threshold=[0.0], missing_first=[False], value=[0.0])]
+    graph, nodes = _Graph(), [(number, node) for number, tree in enumerate(trees) for node in range(len(tree.value))]
+
+    def of_nodes(name: str) -> list[Any]:
+        return [getattr(trees[number], name)[node] for number, node in nodes]
+
+    children = of_nodes("first_child")
+    is_leaf = [child == -1 for child in children]
+    leaves = [place for place, leaf in zip(nodes, is_leaf, strict=True) if leaf]
+    values = of_nodes("value")
+    graph.node(
+        "TreeEnsembleRegressor",
+        ["inputs"],
+        "logits",
+        domain=ML_DOMAIN,
+        n_targets=1,
+        base_values=[forest.base_logit],
+        nodes_treeids=[number for number, _ in nodes],
+        nodes_nodeids=[node for _, node in nodes],
+        nodes_featureids=of_nodes("feature"),
+        nodes_values=of_nodes("threshold"),
+        nodes_modes=["LEAF" if leaf else "BRANCH_LEQ" for leaf in is_leaf],
+        nodes_truenodeids=[max(child, 0) for child in children],
+        nodes_falsenodeids=[max(child + 1, 0) for child in children],
+        nodes_missing_value_tracks_true=[int(goes_first) for goes_first in of_nodes("missing_first")],
+        target_treeids=[number for number, _ in leaves],
+        target_nodeids=[node for _, node in leaves],
+        target_ids=[0] * len(leaves),
+        target_weights=[value for value, leaf in zip(values, is_leaf, strict=True) if leaf],
+    )
+    flat = graph.node("Squeeze", ["logits", graph.constant("axis_1", np.array([1]))], "combined")
+    graph.node("Sigmoid", [flat], "probability")
+    inputs = [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["n", len(forest.features)])]
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1]),
+        helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"]),
+    ]
+    return graph.finish(inputs, outputs)
 
 
 class _Graph:
@@ -83,6 +129,14 @@ class _Graph:
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
+
+    def finish(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The model of all that was added, checked."""
+        made = helper.make_graph(self.nodes, "boomerang", inputs, outputs, self.constants)
+        versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
+        model = helper.make_model(made, opset_imports=versions, ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model
 
     def read_last(self, name: str, n_steps: int) -> tuple[str, str, str]:
         """The last purchases of each row, of shape (n, n_steps, features); nothing says how many there are."""

@@ -4,27 +4,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.special import expit
 
-from boomerang.base.ensembles import COMBINATION, most_past
+from boomerang.base.ensembles import BLEND, QUESTION_OF, TREES, most_past, name_for, short_name
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.wording import counted
-from boomerang.combining.calibration import combine
 from boomerang.combining.inference import TrainedEnsembles
-from boomerang.combining.pools import Member
+from boomerang.combining.pools import Member, Pool, combine
 from boomerang.features.calendar import Table
-from boomerang.features.inputs import check_table, stack_features, stack_inputs
-from boomerang.features.known_past import find_known_past
+from boomerang.features.inputs import check_table
 from boomerang.features.prepared import Source
 from boomerang.model.devices import one_thread
+from boomerang.serving.asked_purchase import AskedPurchase
 from boomerang.serving.group_histories import read_known_past, read_table
 from boomerang.serving.histories import COLUMNS, History, read_history
 
 
 @dataclass(frozen=True)
 class MemberPrediction:
-    """What one member says: its probability of a return, and its weight in the combined probability."""
+    """What one member says: its probability of a return, and its weight in the combined probability.
+
+    Trees are one of them: `ensemble` is `trees`, and `seq_length` is how many labels they read.
+    """
 
     ensemble: str
     seq_length: int
@@ -34,11 +35,14 @@ class MemberPrediction:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A combined probability of a return, the members behind it, and the lengths left out for lack of history."""
+    """A combined probability of a return, the members behind it, and those left out for lack of history.
+
+    `left_out` holds the lengths of LSTMs, and `trees`.
+    """
 
     probability: float
     members: list[MemberPrediction]
-    left_out: list[int]
+    left_out: list[int | str]
 
 
 class Predictor(TrainedEnsembles):
@@ -66,10 +70,11 @@ class Predictor(TrainedEnsembles):
             labels alone, from which only `simple` predicts. With a column `instant` (naive UTC), that is their order:
             in the hour that autumn repeats local time is none.
         made : (datetime, number), optional
-            The purchase just made, about which `context` answers. Beside `instant` its datetime may have an offset;
+            The purchase just made, of which it is asked then. Beside `instant` its datetime may have an offset;
             without one, that of the last purchase is taken.
-        name : {"combination", "time", "simple", "context"}, optional
-            What predicts; by default `context` where `made` is given, `simple` for labels, else `combination`.
+        name : {"blend", "trees", "combination", "time", "simple", "context"}, optional
+            What predicts; by default `simple` for labels, else `blend`. `context` is for a purchase just made,
+            `combination`, `time` and `simple` are for the next one, `blend` and `trees` for both.
         group : str or int, optional
             Whose purchase: a value of the training's group column, which `history` must have then; one that is not
             there, or `''`, has no past. Without it, `history` is the past of one group.
@@ -85,10 +90,16 @@ class Predictor(TrainedEnsembles):
             If `name` cannot predict from what is given.
         """
         is_table = isinstance(history, pd.DataFrame)
-        name = name or ("simple" if not is_table else COMBINATION if made is None else "context")
-        if name not in self._pools or (name == "context") != (made is not None) or not (is_table or name == "simple"):
-            needs = "a table of purchases, and the purchase just made for context alone"
-            raise SettingsError(f"{name} predicts from {needs}; of {', '.join(self._pools)} simple takes labels too")
+        question = "next" if made is None else "made"
+        asked = name or (BLEND if is_table else "simple")
+        name = name_for(asked, question)
+        if asked not in set(map(short_name, self._pools)):
+            loaded = ", ".join(dict.fromkeys(map(short_name, self._pools)))
+            raise SettingsError(f"name must be one of what is loaded: {loaded} (found {asked!r:.200})")
+        if name not in self._pools or QUESTION_OF[name] != question or not (is_table or name == "simple"):
+            loaded = ", ".join(dict.fromkeys(map(short_name, self._pools)))
+            needs = "a table of purchases, and the purchase just made for context, trees and blend alone"
+            raise SettingsError(f"{asked} predicts from {needs}; of {loaded} simple takes labels too")
         if self.metadata.past is not None and isinstance(history, pd.DataFrame):
             recent = read_known_past(history, self.metadata.past, made, group, now)
         elif group is not None or now is not None:
@@ -113,8 +124,9 @@ class Predictor(TrainedEnsembles):
         Returns
         -------
         DataFrame of shape (end - first, n_names), float64
-            A column for each of `combination`, `time`, `simple` and `context` that is loaded, with the index of the
-            history; NaN where the past is too short. `context` knows a purchase's own time and number, none its label.
+            A column for each of `time`, `simple`, `combination`, `trees_next`, `blend_next`, `context`, `trees_made`
+            and `blend_made` that is loaded, with the index of the history; NaN where the past is too short. The last
+            three know a purchase's own time and number, none knows its label.
 
         Raises
         ------
@@ -149,8 +161,9 @@ class Predictor(TrainedEnsembles):
         ----------
         table : DataFrame or mapping of str to ndarray
             Purchases in time order with `returned`, which suffices for `simple`, and their scaled features (see
-            `scale`). For `context` the last one is the purchase in question, whose `returned` is not read. Where each
-            purchase has a past of its own, the others are the known past of its group.
+            `scale`). For `context`, `trees_made` and `blend_made` the last one is the purchase in question, whose
+            `returned` is not read. Where each purchase has a past of its own, the others are the known past of its
+            group.
         name : str
             One of the `names` of this predictor.
         weights : list of float, optional
@@ -167,46 +180,33 @@ class Predictor(TrainedEnsembles):
         """
         pool = self.pool(name) if weights is None else self.pool(name).reweighted(weights)
         check_table(table)
-        n_past = len(table["returned"]) - (name == "context")
-        fits = pool.n_past <= n_past
+        n_past = len(table["returned"]) - (QUESTION_OF[name] == "made")
         if n_past < pool.shortest:
             raise DataError(f"history must hold at least {counted(pool.shortest, 'purchase')} (found {n_past})")
+        left_out = self._list_too_long(pool, n_past)
+        pool = pool.answering(pool.n_past <= n_past)
+        fits = pool.n_past <= n_past
         shares = pool.shares(fits)
         fitting = [member for member, does in zip(pool.members, fits, strict=True) if does]
-        windows = self._last_windows(table, fitting)
-        with torch.inference_mode():
-            logits = np.array(
-                [float(self._models[member](window[None].to(self.device))) for member, window in windows.items()]
-            )
+        asked = AskedPurchase(table, self.metadata)
+        logits = np.array([self._ask(member, asked) for member in fitting])
         members = [
-            MemberPrediction(*member, *figures)
-            for member, *figures in zip(fitting, expit(logits).tolist(), shares.tolist(), strict=True)
+            MemberPrediction(short_name(ensemble), length, *figures)
+            for (ensemble, length), *figures in zip(fitting, expit(logits).tolist(), shares.tolist(), strict=True)
         ]
-        left_out = sorted(set(pool.lengths[~fits].tolist()))
         return Prediction(float(combine(logits, shares, pool.temperature, pool.base_logit)), members, left_out)
 
-    def _last_windows(self, table: Table, members: list[Member]) -> dict[Member, torch.Tensor]:
-        """The window, of shape (n_steps, n_features), that each member reads of the purchase after those of `table`.
+    def _ask(self, member: Member, asked: AskedPurchase) -> float:
+        """The logit of one member, or of trees."""
+        if member in self._forests:
+            return float(self._forests[member].logits(asked.tree_inputs(member))[0])
+        return self._models[member].logit(asked.window(member))
 
-        For `context` it is that of the last one of `table`.
-        """
-        specs, rules, scaling = self.metadata.specs, self.metadata.past, self.metadata.scaling
-        names = {name for name, _ in members}
-        if rules is None:
-            n_recent = max(specs[name].n_past(length) for name, length in members) + 1
-            recent = {column: np.atleast_1d(table[column])[-n_recent:] for column in table if isinstance(column, str)}
-            streams = {name: torch.from_numpy(stack_features(recent, specs[name].features)) for name in names}
-            return {(name, length): streams[name][-specs[name].n_steps(length) :] for name, length in members}
-        # The table is the known past of one group already: all of it is past, in its order.
-        past, found = find_known_past(table, None), {}
-        inputs = {name: stack_inputs(table, specs[name].features, past, scaling, rules) for name in names}
-        for name, length in members:
-            stream, own = map(torch.from_numpy, inputs[name])
-            is_made = specs[name].question == "made"
-            n_past = len(stream) - is_made
-            steps = stream[max(n_past - length, 0) : n_past]
-            found[name, length] = torch.cat([steps, own[-1:]]) if is_made else steps
-        return found
+    def _list_too_long(self, pool: Pool, n_past: int) -> list[int | str]:
+        """What of a pool needs a longer past: lengths of LSTMs, then `trees`."""
+        too_long = [member for member, needed in zip(pool.members, pool.n_past, strict=True) if needed > n_past]
+        lengths = sorted({length for name, length in too_long if (name, length) in self._models})
+        return [*lengths, *(TREES for member in too_long if member in self._forests)]
 
 
 def _columns_of(names: list[str]) -> tuple[str, ...]:

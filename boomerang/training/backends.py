@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from boomerang.base.errors import SettingsError
-from boomerang.model import head_kernels, kernels, lstm_kernels, prefix_trie
+from boomerang.model import forward, head_kernels, kernels, lstm_kernels, prefix_trie
 from boomerang.model.kernels import Float32Array
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.prefix_trie import PrefixTrie
@@ -78,8 +78,8 @@ class CpuBackend:
             parameter.grad = gradient
         # For each layer w_ih, w_hh, b_ih and b_hh, then weight and bias of the linear layer.
         arrays, grad_arrays = ([tensor.detach().numpy() for tensor in kind] for kind in (parameters, self.gradients))
-        self.layer_weights, self.head = _split_by_layer(arrays[:-2]), arrays[-2:]
-        self.grad_layer_weights, self.grad_head = _split_by_layer(grad_arrays[:-2]), grad_arrays[-2:]
+        self.layer_weights, self.head = forward.split_by_layer(arrays[:-2]), arrays[-2:]
+        self.grad_layer_weights, self.grad_head = forward.split_by_layer(grad_arrays[:-2]), grad_arrays[-2:]
 
     def zero_grad(self) -> None:
         """As in `Backend`."""
@@ -107,17 +107,9 @@ class CpuBackend:
         self, inputs: torch.Tensor, n_steps: torch.Tensor, is_rounded: bool
     ) -> tuple[PrefixTrie, list[lstm_kernels.Layer], Float32Array]:
         """The prefix trie of the windows, what each layer computed on it, and the logits."""
-
-        def rounded(values: Float32Array) -> Float32Array:
-            return torch.from_numpy(values).bfloat16().float().numpy() if is_rounded else values
-
-        trie = prefix_trie.build(np.ascontiguousarray(rounded(inputs.numpy())), n_steps.numpy())
-        layers, layer_inputs = [], trie.inputs
-        for w_ih, w_hh, b_ih, b_hh in self.layer_weights:
-            w_ih, w_hh = rounded(w_ih), rounded(w_hh)
-            layers.append(lstm_kernels.run_forward(layer_inputs, trie, w_ih, w_hh, b_ih + b_hh, is_rounded))
-            layer_inputs = layers[-1].hidden
-        return trie, layers, head_kernels.run_forward(layer_inputs, trie.last_nodes, *self.head)
+        windows = forward.round_factors(inputs.numpy()) if is_rounded else inputs.numpy()
+        trie = prefix_trie.build(np.ascontiguousarray(windows), n_steps.numpy())
+        return trie, *forward.run_layers(trie, self.layer_weights, self.head, is_rounded)
 
     def _add_chunk_gradient(
         self, inputs: torch.Tensor, n_steps: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor
@@ -135,11 +127,6 @@ class CpuBackend:
 
 def _chunk_size(inputs: torch.Tensor) -> int:
     return max(MIN_CHUNK_WINDOWS, MAX_CHUNK_STEPS // inputs.shape[1])
-
-
-def _split_by_layer(arrays: list[Float32Array]) -> list[list[Float32Array]]:
-    """The four arrays of each layer."""
-    return [arrays[start : start + 4] for start in range(0, len(arrays), 4)]
 
 
 class TorchBackend:

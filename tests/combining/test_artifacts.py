@@ -41,9 +41,9 @@ def test_undamaged_artifacts_are_read(folder):
         (b"[" * 100_000, "is not JSON"),
         (
             b'{"format_version": 1}',
-            r"format_version: must be 6, or train again: dvc repro, python train.py or boomerang train \(found 1\)",
+            r"format_version: must be 7, or train again: dvc repro, python train.py or boomerang train \(found 1\)",
         ),
-        (b'{"format_version": 6}', "mode is missing"),
+        (b'{"format_version": 7}', "mode is missing"),
         (b'{"format_version": 2, "format_version": 1}', "'format_version' stands twice"),
     ],
 )

@@ -10,11 +10,10 @@ from boomerang.combining import calibration
 from boomerang.combining.calibration import (
     FEWEST_ROWS,
     FEWEST_TO_CORRELATE,
-    combine,
     fit_across,
     fit_combination,
-    normalise,
 )
+from boomerang.combining.pools import combine
 
 N_ROWS = 20_000
 
@@ -24,22 +23,6 @@ def drawn(n_rows=N_ROWS, seed=0):
     draw = np.random.default_rng(seed)
     true = draw.normal(-1, 1, n_rows)
     return true, (draw.random(n_rows) < expit(true)).astype(int), draw
-
-
-def test_combine_is_the_weighted_mean_of_logits_over_the_temperature():
-    logits = np.array([[0.0, -2.0], [4.0, 2.0]])
-    np.testing.assert_allclose(combine(logits, np.array([3, 1])), expit([1.0, -1.0]))
-    np.testing.assert_allclose(combine(logits, np.array([3, 1]), 2.0), expit([0.5, -0.5]))
-
-
-def test_the_temperature_moves_what_lies_above_the_base_logit():
-    logits = np.array([[0.0, -2.0], [4.0, 2.0]])
-    # Means 1 and -1, 2 and 0 above the base logit -1.
-    np.testing.assert_allclose(combine(logits, np.array([3, 1]), 2.0, -1.0), expit([0.0, -1.0]))
-
-
-def test_weights_whose_sum_no_float_holds_are_shares_all_the_same():
-    np.testing.assert_allclose(normalise(np.array([1.7e308, 1.7e308])), [0.5, 0.5])
 
 
 def test_a_member_that_knows_gets_the_weight_and_noise_gets_none():
@@ -145,7 +128,7 @@ def test_wrong_ensembles_stay_as_wrong_as_they_are():
 
 def test_a_fit_that_the_validation_purchases_contradict_is_not_taken(monkeypatch):
     true, targets, _ = drawn(FEWEST_ROWS)
-    monkeypatch.setattr(calibration, "_fit_weights", lambda logits, targets: np.array([0.0, 1.0]))
+    monkeypatch.setattr(calibration, "_fit_weights", lambda logits, targets, prior: np.array([0.0, 1.0]))
     found = fit_combination(np.array([true, -true]), targets)
     assert (found.weights, found.temperature, found.is_fitted) == ([0.5, 0.5], 1.0, False)
     assert found.reason.startswith("equal, not as fitted on 3000 validation purchases: log loss ")

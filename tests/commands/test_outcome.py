@@ -32,9 +32,10 @@ def change(folder, edit):
 def test_describe_ends_with_both_verdicts_and_the_path_of_the_report(trained, capsys):
     predict.main(["--describe", "--artifacts_dir", str(trained)])
     questions = json.loads((trained / "evaluation" / "evaluation.json").read_text())["questions"]
-    verdicts = [questions[question]["verdict"] for question in ("next", "made")]
+    said = [questions[question] for question in ("next", "made")]
+    verdicts = [line for answers in said for line in (answers["verdict"], answers["parts"]["sentence"])]
     expected = [verdict.replace("test_split", "the training's test_split") for verdict in verdicts]
-    assert capsys.readouterr().out.splitlines()[-3:] == [*expected, f"report: {trained / 'evaluation' / 'report.html'}"]
+    assert capsys.readouterr().out.splitlines()[-5:] == [*expected, f"report: {trained / 'evaluation' / 'report.html'}"]
 
 
 def test_what_acting_is_worth_follows_the_verdict_of_its_question(folder):
@@ -43,7 +44,7 @@ def test_what_acting_is_worth_follows_the_verdict_of_its_question(folder):
     worth |= {"n_acted": None, "cost": None, "alternatives": []}
     before = verdicts_of(folder)
     change(folder, lambda content: content["questions"]["next"].update(worth=worth))
-    assert verdicts_of(folder) == [before[0], sentence, *before[1:]]
+    assert verdicts_of(folder) == [*before[:2], sentence, *before[2:]]
 
 
 def test_models_without_their_evaluation_are_described_without_verdicts(folder, capsys):
@@ -55,7 +56,7 @@ def test_models_without_their_evaluation_are_described_without_verdicts(folder, 
 
 def test_a_report_that_was_not_copied_is_not_named(folder):
     (folder / "evaluation" / "report.html").unlink()
-    assert len(verdicts_of(folder)) == 2
+    assert len(verdicts_of(folder)) == 4
 
 
 def test_without_test_purchases_there_is_no_verdict_and_a_line_says_why(folder):
@@ -75,6 +76,8 @@ def test_without_test_purchases_there_is_no_verdict_and_a_line_says_why(folder):
         lambda content: content["training"]["simple"]["seq2"].update(val_loss=[]),
         lambda content: content["training"]["time"].pop("seq2"),
         lambda content: content["training"].pop("time"),
+        lambda content: content["trees"]["next"].update(val_loss=[0.25] * 21),
+        lambda content: content["trees"].pop("made"),
     ],
 )
 def test_the_evaluation_of_other_models_gives_no_verdict(folder, edit):
@@ -136,6 +139,10 @@ UNKNOWN = "the evaluation of the training could not show that anything is to be 
             ["time", "simple", "combination"],
             WORSE.format("time and simple"),
         ),
+        ("next", {"blend": 0.5}, True, ["blend_next"], WORSE.format("blend")),
+        ("next", {"blend": 0.5}, True, ["blend_next", "blend_made"], WORSE.format("blend_next")),
+        ("made", {"blend": 0.5}, True, ["trees_made", "blend_made"], WORSE.format("blend")),
+        ("next", {}, False, ["blend_next", "blend_made"], UNKNOWN.format("blend_next")),
         ("next", {"combination": 0.5}, False, ["context"], None),
         ("made", {"context": 0.5}, True, ["context"], WORSE.format("context")),
         ("made", {}, False, ["context"], UNKNOWN.format("context")),
@@ -168,17 +175,17 @@ def test_where_the_evaluation_cannot_tell_nothing_speaks_against_a_prediction(fo
 
 @pytest.mark.parametrize("task", ["--history", "--history_csv", "--csv", "made"])
 def test_every_way_to_predict_tells_what_speaks_against_it(folder, trained, capsys, task):
-    judge(folder, "next", {"simple": 0.5, "combination": 0.5})
-    judge(folder, "made", {"context": 0.5})
+    judge(folder, "next", {"simple": 0.5, "blend": 0.5})
+    judge(folder, "made", {"blend": 0.5})
     path = trained.parent / "purchases.csv"
     made = ["--next_datetime", "2024-03-01 09:00", "--next_number", "5"]
     given = {"--history": ["--history", "yes,no,no"], "made": ["--history_csv", path, *made]}.get(task, [task, path])
     out, err = run(capsys, *given, "--artifacts_dir", folder)
     said = {
         "--history": ["simple"],
-        "--history_csv": ["combination"],
-        "made": ["context"],
-        "--csv": ["simple and combination", "context"],
+        "--history_csv": ["blend"],
+        "made": ["blend"],
+        "--csv": ["blend_next", "blend_made"],
     }[task]
     notes = [line for line in err.splitlines() if "share of returns" in line]
     assert len(notes) == len(said)

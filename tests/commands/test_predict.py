@@ -27,18 +27,18 @@ def test_a_csv_goes_to_what_the_report_judges_and_is_scaled_as_in_training(train
     whole = write_purchases(tmp_path / "whole.csv", 60)
     lines = whole.read_text().splitlines(keepends=True)
     tail = tmp_path / "tail.csv"
-    tail.write_text(lines[0] + "".join(lines[-4:]))
+    tail.write_text(lines[0] + "".join(lines[-5:]))
     found = [
         json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", trained, "--json").out)
         for path in (whole, tail)
     ]
     assert found[0] == found[1]
-    assert found[0]["ensemble"] == "combination"
+    assert found[0]["ensemble"] == "blend"
 
 
-def test_a_purchase_just_made_goes_to_the_context_ensemble(trained, capsys, tmp_path):
+def test_context_reads_the_purchase_just_made_after_its_past(trained, capsys, tmp_path):
     path = write_purchases(tmp_path / "a.csv", 60)
-    common = ["--history_csv", path, "--artifacts_dir", trained, "--json"]
+    common = ["--history_csv", path, "--artifacts_dir", trained, "--ensemble", "context", "--json"]
     found = json.loads(run(capsys, *common, *MADE).out)
     # The same by hand: its row appended with either label, which must not matter.
     metadata = read_metadata(trained)
@@ -67,10 +67,20 @@ def test_a_history_whose_stretches_stand_twice_is_told_of(trained, capsys, tmp_p
         assert "warning" not in said.out
 
 
+def test_trees_are_left_out_where_the_history_is_too_short_for_them(trained, capsys, tmp_path):
+    for n_rows, left_out in ((3, ["L = 4, trees", [4, "trees"]]), (4, ["trees", ["trees"]]), (5, None)):
+        path = write_purchases(tmp_path / "a.csv", n_rows)
+        out = run(capsys, "--history_csv", path, "--artifacts_dir", trained).out
+        found = json.loads(run(capsys, "--history_csv", path, "--artifacts_dir", trained, "--json").out)
+        assert (f"too short for them: {left_out[0]}\n" in out) if left_out else "left out" not in out
+        assert found["left_out"] == (left_out[1] if left_out else [])
+        assert [member["ensemble"] for member in found["members"]].count("trees") == (n_rows == 5)
+
+
 def test_context_needs_a_past_purchase_more_than_its_members_read(trained, capsys, tmp_path):
     for n_rows, left_out in ((3, True), (4, True), (5, False)):
         path = write_purchases(tmp_path / "a.csv", n_rows)
-        out = run(capsys, "--history_csv", path, "--artifacts_dir", trained, *MADE).out
+        out = run(capsys, "--history_csv", path, "--artifacts_dir", trained, *MADE, "--ensemble", "context").out
         assert f"context ensemble, {n_rows} past purchases" in out
         assert ("left out, the history is too short for them: L = 4" in out) == left_out
     with pytest.raises(SystemExit):
@@ -133,7 +143,11 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--history", "yes"], 3, "history must hold at least 2 purchases (found 1)"),
         (["--history", "yes,perhaps"], 3, "--history: label 2: expected yes or no (found 'perhaps')"),
         (["--history_csv", "none.csv"], 3, "none.csv: cannot be read"),
-        (["--history", "yes,no", "--weights", "1"], 2, "weights must be one per member, L = [2, 4] (found 1)"),
+        (
+            ["--history", "yes,no", "--weights", "1"],
+            2,
+            "weights must be one per member: simple L=2, simple L=4 (found 1)",
+        ),
         (["--history", "yes,no", "--weights", "0,0"], 2, "weights must be finite, not negative and not all 0"),
         (["--history", "yes,no", "--weights", "1,x"], 2, "--weights must be numbers like 1,1,2 (found '1,x')"),
         (["--history", "yes,no", "--next", "maybe"], 2, "invalid choice: 'maybe'"),
@@ -171,7 +185,8 @@ def test_describe_lists_members_without_predicting(trained, capsys):
             ["--history", "yes,no", "--cost_missed", "number", "--cost_needless", "1"],
             2,
             "--cost_missed can be number only where that of the purchase is known when it is predicted: with "
-            "--next_datetime and --next_number, or with --csv and --ensemble context or all (found simple, which",
+            "--next_datetime and --next_number, or with --csv and --ensemble context, trees, blend or all (found "
+            "simple, which",
         ),
         (
             ["--history_csv", "none.csv", "--cost_missed", "number", "--cost_needless", "number"],
@@ -231,11 +246,11 @@ def test_a_decision_names_the_model_that_it_is_by(trained, capsys, tmp_path):
     common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained]
     costs = ["--cost_missed", "0.001", "--cost_needless", "1"]
     decided = "let be: a return is below the threshold 0.999 "
-    assert f"{decided}(combination)" in run(capsys, *common, *costs).out
-    assert f"{decided}(context ensemble)" in run(capsys, *common, *MADE, *costs).out
+    assert f"{decided}(blend)" in run(capsys, *common, *costs).out
+    assert f"{decided}(blend)" in run(capsys, *common, *MADE, *costs).out
     out = run(capsys, *common, *costs, "--ensemble", "all").out
-    for name in ("time", "simple"):
-        assert f"{decided}({name} ensemble; the report measures costs by combination)" in out
+    for name in ("time ensemble", "simple ensemble", "combination", "trees"):
+        assert f"{decided}({name}; the report measures costs by blend)" in out
 
 
 def test_a_purchase_just_made_is_decided_by_its_own_number(trained, capsys, tmp_path):
@@ -249,7 +264,7 @@ def test_a_purchase_just_made_is_decided_by_its_own_number(trained, capsys, tmp_
     assert decided["act"] == (probability >= 1 / 6)
     assert (decided["cost_act"], decided["cost_let_be"]) == (pytest.approx(1 - probability), 5 * probability)
     lines = run(capsys, *common, *MADE, *costs).out.splitlines()
-    assert "the threshold 0.166667 (context ensemble)" in lines[1]
+    assert "the threshold 0.166667 (blend)" in lines[1]
     assert re.fullmatch(r"  for this purchase, acting costs 0\.\d+ on average, letting be [01]\.\d+", lines[2])
     negative = run(capsys, *common, *MADE[:2], "--next_number", "-5", *costs, "--json")
     assert negative.err == "note: the number of the purchase, -5, counts as a cost without its sign\n"
@@ -277,7 +292,7 @@ def test_a_file_is_decided_row_by_row_by_what_knows_the_number(trained, capsys, 
     found = run(capsys, "--csv", path, "--artifacts_dir", trained, *costs)
     header = found.out.splitlines()[0].split(",")
     assert [name for name in header if name.startswith(("act_", "cost_", "threshold"))] == [
-        *("threshold", "act_context", "cost_act_context", "cost_let_be_context"),
+        *("threshold", "act_blend_made", "cost_act_blend_made", "cost_let_be_blend_made"),
     ]
     note = (
         "note: a missed return costs the purchase's number and a needless intervention 1, so each purchase has its own"
@@ -285,7 +300,7 @@ def test_a_file_is_decided_row_by_row_by_what_knows_the_number(trained, capsys, 
     sign = f"note: {path}: {n_negative} numbers below 0 count as costs without their sign"
     assert n_negative > 1
     assert found.err.splitlines()[:2] == [
-        f"{note} threshold; context alone decides: time, simple, combination tell of a purchase before it is made",
+        f"{note} threshold; blend_made alone decides: blend_next tells of a purchase before it is made",
         sign,
     ]
     alone = run(capsys, "--csv", path, "--artifacts_dir", trained, "--ensemble", "context", *costs)

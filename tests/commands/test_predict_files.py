@@ -120,12 +120,13 @@ def test_a_full_disk_behind_stdout_is_an_error_in_one_line():
 def test_all_that_can_predict_do_and_decide(trained, capsys, tmp_path):
     common = ["--history_csv", write_purchases(tmp_path / "a.csv", 60), "--artifacts_dir", trained]
     found = json.loads(run(capsys, *common, "--ensemble", "all", "--threshold", "0.3", "--json").out)["predictions"]
-    assert [prediction["ensemble"] for prediction in found] == ["time", "simple", "combination"]
+    assert [prediction["ensemble"] for prediction in found] == ["time", "simple", "combination", "trees", "blend"]
     assert all(prediction["act"] == (prediction["probability"] >= 0.3) for prediction in found)
-    assert len(found[2]["members"]) == 4
+    assert [len(prediction["members"]) for prediction in found] == [2, 2, 4, 1, 5]
+    assert [member["ensemble"] for member in found[4]["members"]] == ["time", "time", "simple", "simple", "trees"]
     out = run(capsys, *common, "--ensemble", "combination", "--cost_missed", "0", "--cost_needless", "1").out
     assert "combination, 60 past purchases" in out
-    assert "let be: a return is below the threshold 1.000 (combination)" in out
+    assert "let be: a return is below the threshold 1.000 (combination; the report measures costs by blend)" in out
     assert "time    L=2" in out
 
 

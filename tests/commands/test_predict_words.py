@@ -111,7 +111,7 @@ ALIKE = [
 def test_a_threshold_that_decides_alike_for_all_purchases_says_so(trained, capsys, tmp_path, flags, shown, meaning):
     path = write_purchases(tmp_path / "purchases.csv", 20)
     one = ["--history_csv", path, "--artifacts_dir", trained, *flags]
-    assert f"the threshold {shown} (combination); this threshold {meaning}\n" in run(capsys, *one).out
+    assert f"the threshold {shown} (blend); this threshold {meaning}\n" in run(capsys, *one).out
     note = f"note: the threshold {shown} {meaning}\n"
     assert run(capsys, *one, "--json").err == note
     assert run(capsys, "--csv", path, "--artifacts_dir", trained, *flags).err == note
@@ -120,7 +120,7 @@ def test_a_threshold_that_decides_alike_for_all_purchases_says_so(trained, capsy
 @pytest.mark.parametrize(("threshold", "shown"), [("0.5", "0.500"), ("0.0004", "0.0004"), ("0.99999", "0.99999")])
 def test_any_other_threshold_is_shown_as_it_is(trained, capsys, threshold, shown):
     found = run(capsys, "--history", "yes,no,no", "--artifacts_dir", trained, "--threshold", threshold)
-    assert f"the threshold {shown} (simple ensemble; the report measures costs by combination)\n" in found.out
+    assert f"the threshold {shown} (simple ensemble; the report measures costs by blend)\n" in found.out
     assert found.err == ""
 
 

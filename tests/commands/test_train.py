@@ -142,8 +142,10 @@ def test_the_documented_command_works_and_says_that_there_is_no_gpu(tmp_path, ru
     assert "simple  L=24  epoch 1" in found.stderr
     assert "simple      24" in found.stdout
     questions = json.loads((tmp_path / "artifacts" / "evaluation" / "evaluation.json").read_text())["questions"]
-    verdicts = [questions[name]["verdict"].replace("test_split", "--test_split") for name in ("next", "made")]
-    assert found.stdout.splitlines()[-3:] == [*verdicts, "report: artifacts/evaluation/report.html"]
+    answers = [questions[name] for name in ("next", "made")]
+    said = [line for of_one in answers for line in (of_one["verdict"], of_one["parts"]["sentence"])]
+    verdicts = [line.replace("test_split", "--test_split") for line in said]
+    assert found.stdout.splitlines()[-5:] == [*verdicts, "report: artifacts/evaluation/report.html"]
     assert (tmp_path / "artifacts" / "models_meta.json").exists()
 
 
@@ -155,7 +157,7 @@ def test_a_run_from_another_folder_gives_the_same_bytes(small, tmp_path, run_her
     assert (found.returncode, found.stderr) == (0, "")
     expected = kills.contents(tmp_path / "a")
     assert kills.contents(tmp_path / "b") == expected
-    assert len(expected) == 45
+    assert len(expected) == 50
 
 
 def test_a_length_more_trains_a_member_per_ensemble_and_one_less_none(small, tmp_path, run_here, monkeypatch):
@@ -228,6 +230,7 @@ OUT_OF_RANGE = {
     **dict.fromkeys(("val_split", "test_split", "lr"), "11"),
     **dict.fromkeys(("n_folds", "seed", "early_stopping_patience", "equivalence_margin"), "-1"),
     **dict.fromkeys(("cost_missed", "cost_needless"), "-1"),
+    **{"trees_rounds": "0", "trees_lr": "2", "trees_leaves": "1", "trees_early_stopping_patience": "-1"},
     **{"seq_lengths": "0", "datetime_format": "%Q", "timezone": "Nowhere", "data_path": ""},
 }
 

@@ -44,26 +44,32 @@ def takes_instants_for_the_order(predictor, history, trained):
         predictor.score(by_instant[::-1])
     utc = history.assign(instant=history["datetime"])
     made = pd.Timestamp("2024-03-01 09:00")
-    naive = predictor.predict_proba(utc, made=(made, 3))
-    assert predictor.predict_proba(utc, made=(made.tz_localize("UTC"), 3)) == naive
-    assert predictor.predict_proba(utc, made=(made.tz_localize("Asia/Tokyo"), 3)) != naive
+    naive = predictor.predict_proba(utc, (made, 3), "context")
+    assert predictor.predict_proba(utc, (made.tz_localize("UTC"), 3), "context") == naive
+    assert predictor.predict_proba(utc, (made.tz_localize("Asia/Tokyo"), 3), "context") != naive
 
 
-def predicts_by_the_combination(predictor, history, trained):
-    assert predictor.predict_proba(history) == predictor.predict_proba(history, name="combination")
+def predicts_by_the_blend(predictor, history, trained):
+    assert predictor.predict_proba(history) == predictor.predict_proba(history, name="blend")
+    assert predictor.predict_proba(history) != predictor.predict_proba(history, name="combination")
 
 
-def predicts_a_purchase_just_made_by_context(predictor, history, trained):
+def predicts_a_purchase_just_made(predictor, history, trained):
     made = (pd.Timestamp("2024-03-01 09:00"), 3)
-    assert predictor.predict_proba(history, made=made) == predictor.predict_proba(history, made, "context")
+    asked = history.assign(returned=history["returned"]).copy()
+    asked.loc[len(asked)] = {"datetime": made[0], "returned": 0, "number": made[1]}
+    expected = predictor.score(asked).iloc[-1]
+    for name in ("blend", "trees"):
+        assert predictor.predict_proba(history, made, name) == pytest.approx(expected[f"{name}_made"], abs=1e-6)
+    assert predictor.predict_proba(history, made=made) == predictor.predict_proba(history, made, "blend")
 
 
 def scores_as_csv_does(predictor, history, trained, capsys):
     path = str(trained.parent / "purchases.csv")
-    predict.main(["--csv", path, "--artifacts_dir", str(trained)])
+    predict.main(["--csv", path, "--ensemble", "all", "--artifacts_dir", str(trained)])
     written = pd.read_csv(io.StringIO(capsys.readouterr().out))
     scores = predictor.score(history)
-    assert set(scores) == {"time", "simple", "context", "combination"}
+    assert len(list(scores)) == 8
     pd.testing.assert_frame_equal(written[list(scores)], scores.round(9), atol=1e-9, rtol=0)
     assert list(predictor.score(history["returned"].tolist())) == ["simple"]
 
@@ -116,7 +122,7 @@ def scores_all_groups(predictor, history, trained, by_customer):
     last = history.iloc[-1]
     made = (last["datetime"], last["number"])
     found = predictor.predict_proba(history, made=made, group=last["customer"])
-    assert predictor.score(history)["context"].iloc[-1] == pytest.approx(found, abs=1e-6)
+    assert predictor.score(history)["blend_made"].iloc[-1] == pytest.approx(found, abs=1e-6)
     with pytest.raises(ValueError, match="the column customer of the training is needed once"):
         predictor.score(history.drop(columns="customer"))
 
@@ -152,8 +158,8 @@ def serves_threads_and_forked_processes(predictor, history, trained):
 CHECKS = {
     "`predict_proba` takes past labels": takes_labels_or_a_table,
     "Where it has `instant`": takes_instants_for_the_order,
-    "From a table the combination predicts": predicts_by_the_combination,
-    "With `made=(datetime, number)`": predicts_a_purchase_just_made_by_context,
+    "From a table the blend predicts": predicts_by_the_blend,
+    "With `made=(datetime, number)`": predicts_a_purchase_just_made,
     "`score` takes the same table": scores_as_csv_does,
     "Where the training had a [group column]": asks_for_a_group,
     "Without that column the table": takes_a_table_without_the_column_for_one_group,

@@ -59,7 +59,11 @@ def test_every_flag_that_a_page_names_exists(page):
 
 @pytest.mark.parametrize(
     "setting",
-    [f"{section}.{name}" for section in ("prepare", "sequences", "train", "evaluate") for name in PARAMS[section]],
+    [
+        f"{section}.{name}"
+        for section in ("prepare", "sequences", "train", "train_trees", "evaluate")
+        for name in PARAMS[section]
+    ],
 )
 def test_every_setting_stands_with_its_default(setting):
     section, name = setting.split(".")

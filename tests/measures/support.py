@@ -16,7 +16,7 @@ def model(name, kind, probabilities):
 
 
 BASE = model("base_rate", "baseline", np.full(N, RATE))
-KNOWING = model("combination", "combination", TRUTH)
+KNOWING = model("blend", "blend", TRUTH)
 
 
 def noisy(name, kind, seed, spread):
@@ -31,9 +31,9 @@ def purchases_of(returned=RETURNED, train_rate=RATE, margin=0.005):
 
 
 def answer(*models, rows=None, **changes):
-    """The answers to `next` by these models, of which `combination` is judged; `changes` as for `purchases_of`."""
+    """The answers to `next` by these models, of which `blend` is judged; `changes` as for `purchases_of`."""
     purchases = purchases_of(**changes)
     returned = purchases.returned
     importance = Importance(features={}, lags={}, n_rows=len(returned))
     datetimes = ["2024-01-01T00:00:00"] * len(returned)
-    return answers.answer_question("next", "combination", purchases, list(models), datetimes, importance, rows)
+    return answers.answer_question("next", "trees", 1, purchases, list(models), datetimes, importance, rows)

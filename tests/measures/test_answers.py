@@ -8,11 +8,11 @@ from tests.measures.support import BASE, KNOWING, RETURNED, TRUTH, N, answer, mo
 @pytest.mark.parametrize("label", [0, 1])
 def test_test_purchases_that_are_all_alike_have_no_curves(label):
     assert answer(KNOWING, BASE, returned=np.full(N, label)).curves == {}
-    assert set(answer(KNOWING, BASE).curves) == {"combination", "base_rate"}
+    assert set(answer(KNOWING, BASE).curves) == {"blend", "base_rate"}
 
 
 def test_one_model_that_knows_something_is_enough_to_have_learned():
-    overfit = noisy("combination", "combination", 3, 0.4)
+    overfit = noisy("blend", "blend", 3, 0.4)
     found = answer(overfit, BASE, model("simple", "ensemble", TRUTH))
     assert found.learned
     assert found.best_baseline == "base_rate"

@@ -65,18 +65,12 @@ def test_baselines_learn_what_is_there_to_learn():
         question: {name: log_losses(targets, baseline.probabilities).mean() for name, baseline in models.items()}
         for question, models in found.items()
     }
-    assert list(loss["next"]) == [
-        "base_rate",
-        "previous_value",
-        "markov_chain",
-        "logistic_regression",
-        "gradient_boosting",
-    ]
-    assert list(loss["made"]) == ["base_rate", "logistic_regression", "gradient_boosting"]
-    for name in ("previous_value", "markov_chain", "logistic_regression", "gradient_boosting"):
+    assert list(loss["next"]) == ["base_rate", "previous_value", "markov_chain", "logistic_regression"]
+    assert list(loss["made"]) == ["base_rate", "logistic_regression"]
+    for name in ("previous_value", "markov_chain", "logistic_regression"):
         assert loss["next"][name] < loss["next"]["base_rate"] - 0.02
     # The purchase's own number tells more than the labels before it.
-    assert loss["made"]["gradient_boosting"] < loss["next"]["gradient_boosting"] - 0.05
+    assert loss["made"]["logistic_regression"] < loss["next"]["logistic_regression"] - 0.02
 
 
 @pytest.mark.parametrize("n_lags", [1, 2, 4])

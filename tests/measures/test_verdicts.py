@@ -56,11 +56,11 @@ def test_a_model_that_beats_the_best_baseline_is_praised():
     found = answer(KNOWING, BASE, noisy("markov_chain", "baseline", 3, 0.25))
     assert found.learned
     assert found.difference.high < 0
-    assert "combination predicts better than the best baseline" in found.verdict
+    assert "blend predicts better than the best baseline" in found.verdict
 
 
 def test_a_baseline_that_wins_is_named_first():
-    found = answer(noisy("combination", "combination", 3, 0.25), BASE, model("markov_chain", "baseline", TRUTH))
+    found = answer(noisy("blend", "blend", 3, 0.25), BASE, model("markov_chain", "baseline", TRUTH))
     assert found.verdict.startswith("Whether the next purchase comes back: a baseline wins, markov chain predicts")
     assert found.best_baseline == "markov_chain"
 
@@ -71,9 +71,9 @@ def test_a_plain_sentence_comes_first_and_the_figures_after_it():
     assert low < 0 < high
     losses = {one.name: f"{one.log_loss.value:.4f}" for one in found.models}
     assert found.verdict == (
-        f"Whether the next purchase comes back: combination and the best baseline, markov chain, cannot be told apart "
+        f"Whether the next purchase comes back: blend and the best baseline, markov chain, cannot be told apart "
         f"on these purchases; a difference of up to {max(-low, high):.4f} is possible. Log loss "
-        f"{losses['combination']} against "
+        f"{losses['blend']} against "
         f"{losses['markov_chain']}, difference {low:+.4f} to {high:+.4f}; the share of returns alone has "
         f"{losses['base_rate']}."
     )
@@ -82,7 +82,7 @@ def test_a_plain_sentence_comes_first_and_the_figures_after_it():
 def test_models_that_are_nearly_the_same_are_equivalent():
     found = answer(KNOWING, BASE, noisy("markov_chain", "baseline", 3, 0.005))
     assert found.difference.low < 0 < found.difference.high < 0.005
-    assert "combination is equivalent to the best baseline, markov chain: " in found.verdict
+    assert "blend is equivalent to the best baseline, markov chain: " in found.verdict
     finer = answer(KNOWING, BASE, noisy("markov_chain", "baseline", 3, 0.005), margin=0.0001)
     assert "on these purchases; a difference of up to 0.00" in finer.verdict
 
@@ -91,7 +91,7 @@ def test_models_that_know_nothing_learn_nothing():
     draw = np.random.default_rng(7)
     models = [
         model(name, kind, np.clip(RATE + draw.normal(0, 0.03, N), 0.01, 0.99))
-        for name, kind in [("combination", "combination"), *((f"time_seq{n}", "member") for n in range(2, 20))]
+        for name, kind in [("blend", "blend"), *((f"time_seq{n}", "member") for n in range(2, 20))]
     ]
     found = answer(*models, BASE)
     assert not found.learned
@@ -102,12 +102,12 @@ def test_models_that_know_nothing_learn_nothing():
 
 def test_a_model_worse_than_knowing_nothing_is_said_to_lose():
     draw = np.random.default_rng(5)
-    found = answer(model("combination", "combination", draw.uniform(0.01, 0.9, N)), BASE)
+    found = answer(model("blend", "blend", draw.uniform(0.01, 0.9, N)), BASE)
     assert "it cannot be shown that anything is to be learned from this history" in found.verdict
-    assert "; a baseline wins, base rate predicts better than combination" in found.verdict
+    assert "; a baseline wins, base rate predicts better than blend" in found.verdict
 
 
-USE_THE_SHARE = "; combination does worse here than the share of returns alone: use that. Log loss "
+USE_THE_SHARE = "; blend does worse here than the share of returns alone: use that. Log loss "
 
 
 @pytest.mark.parametrize(
@@ -116,23 +116,23 @@ USE_THE_SHARE = "; combination does worse here than the share of returns alone: 
         (KNOWING, [], False),
         (KNOWING, [model("markov_chain", "baseline", TRUTH)], False),
         # A quarter of the true probability ranks as well, and predicts worse.
-        (model("combination", "combination", TRUTH / 4), [], True),
-        (model("combination", "combination", TRUTH / 4), [model("markov_chain", "baseline", TRUTH)], True),
+        (model("blend", "blend", TRUTH / 4), [], True),
+        (model("blend", "blend", TRUTH / 4), [model("markov_chain", "baseline", TRUTH)], True),
         # A little worse, within the interval: no baseline wins, and the share of returns is simpler.
-        (model("combination", "combination", np.where(np.arange(N) % 2, RATE - 0.05, RATE + 0.05)), [], True),
-        (model("combination", "combination", np.full(N, RATE)), [], False),
+        (model("blend", "blend", np.where(np.arange(N) % 2, RATE - 0.05, RATE + 0.05)), [], True),
+        (model("blend", "blend", np.full(N, RATE)), [], False),
     ],
 )
 def test_a_model_that_does_worse_than_the_share_of_returns_is_advised_against(ours, others, worse):
     found = answer(ours, BASE, *others)
     losses = {one.name: one.log_loss.value for one in found.models}
-    assert (losses["combination"] > losses["base_rate"]) == worse
+    assert (losses["blend"] > losses["base_rate"]) == worse
     assert (USE_THE_SHARE in found.verdict) == worse
 
 
 def test_too_few_test_purchases_advise_against_nothing():
     few = [model(one.name, one.kind, one.probabilities[:20]) for one in (KNOWING, BASE)]
-    few[0] = model("combination", "combination", 1 - few[0].probabilities)
+    few[0] = model("blend", "blend", 1 - few[0].probabilities)
     found = answer(*few, returned=RETURNED[:20])
     assert "too few test purchases to tell" in found.verdict
     assert "use that" not in found.verdict
@@ -161,7 +161,7 @@ def shortage(before, returned, n_val):
     purchases = sets.TestSet(np.array(returned), np.array(before), n_val, 0.005)
     figures = answer(KNOWING, BASE).models
     difference = answer(KNOWING, BASE).difference.model_copy(update={"low": None, "high": None})
-    return write_verdict("next", purchases, figures, "combination", "base_rate", difference)
+    return write_verdict("next", purchases, figures, "blend", "base_rate", difference)
 
 
 def every(n, period):
@@ -224,7 +224,7 @@ def test_calibration_that_may_be_right_is_not_called_right():
     [(0.05, "The share of returns has moved: "), (RATE, "That the share of returns has moved cannot be shown: ")],
 )
 def test_probabilities_that_are_off_are_explained(train_rate, words):
-    found = answer(model("combination", "combination", TRUTH * 0.4), BASE, train_rate=train_rate)
+    found = answer(model("blend", "blend", TRUTH * 0.4), BASE, train_rate=train_rate)
     assert found.calibration.startswith("The probabilities are off: ")
     assert words in found.calibration
 
@@ -233,7 +233,7 @@ def test_no_sentence_speaks_of_chance():
     draw = np.random.default_rng(5)
     cases = [
         answer(KNOWING, BASE),
-        answer(model("combination", "combination", draw.uniform(0.01, 0.9, N)), BASE),
+        answer(model("blend", "blend", draw.uniform(0.01, 0.9, N)), BASE),
         answer(KNOWING, BASE, noisy("markov_chain", "baseline", 3, 0.005)),
     ]
     for found in cases:

@@ -18,7 +18,7 @@ def test_costs_are_added_up_by_hand():
     judged, best = (
         model(name, kind, np.array(probabilities))
         for name, kind, probabilities in (
-            ("combination", "combination", [0.9, 0.1, 0.6, 0.1]),
+            ("blend", "blend", [0.9, 0.1, 0.6, 0.1]),
             ("base_rate", "baseline", [0.4, 0.4, 0.4, 0.4]),
         )
     )
@@ -30,9 +30,9 @@ def test_costs_are_added_up_by_hand():
     assert costs == {"act_on_all": (500, 500), "base_rate": (500, 500), "act_on_none": (1500, -500)}
     assert [one.name for one in found.alternatives] == ["act_on_all", "base_rate", "act_on_none"]
     assert found.sentence == (
-        "Acting on the next purchase: too few test purchases to tell whether deciding by combination costs less than "
+        "Acting on the next purchase: too few test purchases to tell whether deciding by blend costs less than "
         "acting on all, the cheapest alternative. Where a missed return costs 3 and a needless intervention 1, "
-        "deciding by combination costs 1,000 per 1,000 purchases, acting on all 500, deciding by base rate 500, acting "
+        "deciding by blend costs 1,000 per 1,000 purchases, acting on all 500, deciding by base rate 500, acting "
         "on none 1,500, and perfect knowledge 0."
     )
 
@@ -65,7 +65,7 @@ def test_a_model_that_knows_costs_less_than_the_cheapest_alternative():
     assert cheapest.difference.high < 0
     assert found.cost.low < found.cost.value < found.cost.high
     assert found.sentence.startswith(
-        "Acting on a purchase just made: deciding by combination costs less than acting on none, the cheapest "
+        "Acting on a purchase just made: deciding by blend costs less than acting on none, the cheapest "
         "alternative, by "
     )
     assert f"({found.cost.low:,.0f} to {found.cost.high:,.0f}) per 1,000 purchases" in found.sentence

@@ -81,7 +81,7 @@ def with_known_past(evaluation):
     """The evaluation with made-up strata: two of them, in which other baselines are the best ones."""
     answers = evaluation.questions["next"]
     figures = {model.name: model for model in answers.models}
-    losses = {"combination": 0.5, "markov_chain": 0.4, "base_rate": 0.6, "group_rate": 0.7}
+    losses = {"blend": 0.5, "markov_chain": 0.4, "base_rate": 0.6, "group_rate": 0.7}
 
     def measured(shift):
         models = [
@@ -122,7 +122,7 @@ def test_where_each_purchase_has_a_past_the_page_tells_by_how_much_of_it_is_know
 def test_the_model_card_tells_the_same(evaluation, trained):
     card = write_card(with_known_past(evaluation), read_metadata(trained))
     assert (
-        "| known | test purchases | came back | combination | best baseline there | group_rate |\n"
+        "| known | test purchases | came back | blend | best baseline there | group_rate |\n"
         "|---|---|---|---|---|---|\n"
         "| none | 1234 | 0.2500 | 0.5100 (0.5000 to 0.9000) | markov_chain 0.4100 (0.4000 to 0.9000) | "
         "0.7100 (0.7000 to 0.9000) |\n"
@@ -247,5 +247,5 @@ def test_every_chart_is_drawn_within_its_frame(browser, trained):
         ".map(e => e.outerHTML))"
     )
     assert outside == []
-    assert len(browser.find_elements("css selector", "svg")) == 2 * 7 + 3
+    assert len(browser.find_elements("css selector", "svg")) == 2 * 7 + 4
     assert len(browser.get_screenshot_as_png()) > 10_000

@@ -10,9 +10,9 @@ from boomerang.base.errors import DataError, SettingsError
 @pytest.mark.parametrize(
     ("change", "made", "name", "error", "message"),
     [
-        ({}, None, "context", SettingsError, "the purchase just made for context alone"),
-        ({}, ("2030-01-01", 1), "time", SettingsError, "the purchase just made for context alone"),
-        ({}, None, "all", SettingsError, "all predicts from"),
+        ({}, None, "context", SettingsError, "the purchase just made for context, trees and blend alone"),
+        ({}, ("2030-01-01", 1), "time", SettingsError, "the purchase just made for context, trees and blend alone"),
+        ({}, None, "all", SettingsError, "name must be one of what is loaded"),
         ({"returned": 2}, None, None, DataError, "returned must be 0 or 1"),
         ({"number": np.nan}, None, None, DataError, "number must be finite"),
         ({"datetime": pd.Timestamp("2030-01-01")}, None, None, DataError, "none before the one above it"),

@@ -115,19 +115,50 @@ def test_unusable_weights_are_refused(trained, weights):
         predict(trained, history(4), weights)
 
 
-def test_every_row_is_scored_from_its_own_past(predictor, prepared):
-    scores = predictor.score(prepared)
-    assert list(scores) == ["time", "simple", "context", "combination"]
-    # A member of `context` needs a purchase more than it reads.
-    n_past = {name: 3 if name == "context" else 2 for name in scores}
+# In the order of the columns of scores, with the past that each needs in `trained`. A member of `context` needs a
+# purchase more than it reads; trees need the past of the longest one.
+NEXT = {"time": 2, "simple": 2, "combination": 2, "trees_next": 5, "blend_next": 2}
+MADE = {"context": 3, "trees_made": 5, "blend_made": 3}
+
+
+@pytest.fixture(scope="module")
+def blending(trained):
+    """All that predicts, with blends in which every member has a say; in those of `trained` trees answer alone."""
+    content = read_metadata(trained).model_dump()
+    for question, blend in content["blend"].items():
+        weights = {name: [0.25, 0.5] for name in blend["weights"] if name != "trees"}
+        blend |= {"weights": weights | {"trees": [1.0]}, "temperature": 0.8, "centre": -1.5, "answered_by": "blend"}
+        assert question in ("next", "made")
+    return Predictor(Metadata.model_validate(content), trained)
+
+
+def test_every_row_is_scored_from_its_own_past(blending, prepared):
+    scores = blending.score(prepared)
+    n_past = NEXT | MADE
+    assert list(scores) == list(n_past)
     assert {name: int(scores[name].first_valid_index()) for name in scores} == n_past
     assert all(scores[name][n_past[name] :].notna().all() for name in scores)
     for row in (2, 3, 4, 5, 77, 199):
-        for name in ("time", "simple", "combination"):
-            assert scores[name][row] == pytest.approx(predictor.predict(prepared[:row], name).probability)
-        if row >= n_past["context"]:
-            made = predictor.predict(prepared[: row + 1], "context").probability
-            assert scores["context"][row] == pytest.approx(made)
+        for name, fewest in n_past.items():
+            known = prepared[: row + (name in MADE)]
+            if row >= fewest:
+                assert scores[name][row] == pytest.approx(blending.predict(known, name).probability)
+
+
+def test_a_blend_pools_the_logits_of_members_and_trees_about_its_centre(blending, prepared):
+    found = blending.predict(prepared, "blend_made")
+    assert [(one.ensemble, one.seq_length) for one in found.members] == [("context", 2), ("context", 4), ("trees", 4)]
+    assert [one.weight for one in found.members] == pytest.approx([0.25 / 1.75, 0.5 / 1.75, 1 / 1.75])
+    mean = sum(one.weight * logit(one.probability) for one in found.members)
+    assert found.probability == pytest.approx(expit(-1.5 + (mean + 1.5) / 0.8))
+    assert found.members[2].probability == pytest.approx(blending.predict(prepared, "trees_made").probability)
+
+
+def test_trees_that_answer_alone_are_the_blend(predictor, prepared):
+    scores = predictor.score(prepared, 10)
+    for question in ("next", "made"):
+        assert predictor.metadata.blend[question].answered_by == "trees"
+        np.testing.assert_allclose(scores[f"blend_{question}"], scores[f"trees_{question}"], rtol=1e-12)
 
 
 def predict_made(predictor, raw, n_history):
@@ -135,7 +166,7 @@ def predict_made(predictor, raw, n_history):
     last, history = raw.iloc[20], raw[20 - n_history : 20]
     table = predictor.metadata.scaling.extend(raw[20 - n_history : 21])
     return (
-        predictor.predict_proba(history, made=(last["datetime"], last["number"])),
+        predictor.predict_proba(history, made=(last["datetime"], last["number"]), name="context"),
         predictor.predict(table, "context").probability,
         predictor.score(raw[20 - n_history : 21]).iloc[-1]["context"],
     )
@@ -146,7 +177,7 @@ def test_the_shortest_context_member_needs_a_purchase_more_than_it_reads(predict
     last = raw.iloc[20]
     for n_history in (0, 1, 2):
         with pytest.raises(DataError, match=rf"at least 3 purchases \(found {n_history}\)"):
-            predictor.predict_proba(raw[20 - n_history : 20], made=(last["datetime"], last["number"]))
+            predictor.predict_proba(raw[20 - n_history : 20], (last["datetime"], last["number"]), "context")
         assert np.isnan(predictor.score(raw[20 - n_history : 21])["context"]).all()
     assert np.isfinite(predict_made(predictor, raw, 3)).all()
 
@@ -193,17 +224,14 @@ def test_a_score_is_the_same_to_the_last_bit_whatever_is_scored_with_it(predicto
     pd.testing.assert_frame_equal(predictor.score(longer, 0, 200), every, check_exact=True)
 
 
-def test_a_label_that_is_not_known_yet_changes_no_score(predictor, prepared):
+def test_a_label_that_is_not_known_yet_changes_no_score(blending, prepared):
     changed = prepared.copy()
     changed.loc[150, "returned"] = 1 - changed.loc[150, "returned"]
-    plain, other = predictor.score(prepared), predictor.score(changed)
+    plain, other = blending.score(prepared), blending.score(changed)
     pd.testing.assert_frame_equal(plain[:151], other[:151], check_exact=True)
-    assert (plain.loc[151] != other.loc[151]).to_dict() == {
-        "time": False,
-        "simple": True,
-        "context": True,
-        "combination": True,
-    }
+    assert (plain.loc[151] != other.loc[151])[["time", "simple", "context", "blend_next", "blend_made"]].tolist() == [
+        *(False, True, True, True, True)
+    ]
 
 
 def test_a_history_of_purchases_predicts_as_its_scaled_features_do(predictor, prepared):
@@ -211,11 +239,13 @@ def test_a_history_of_purchases_predicts_as_its_scaled_features_do(predictor, pr
     for name in ("time", "simple", "combination"):
         expected = predictor.predict(prepared, name).probability
         assert predictor.predict_proba(raw, name=name) == pytest.approx(expected)
-    assert predictor.predict_proba(raw) == pytest.approx(predictor.predict(prepared, "combination").probability)
+    assert predictor.predict_proba(raw) == pytest.approx(predictor.predict(prepared, "blend_next").probability)
+    trees = predictor.predict(prepared, "trees_next").probability
+    assert predictor.predict_proba(raw, name="trees") == pytest.approx(trees)
     assert predictor.predict_proba(raw["returned"].tolist()) == predictor.predict_proba(raw, name="simple")
     last = raw.iloc[-1]
     made = predictor.predict_proba(raw[:-1], made=(last["datetime"], last["number"]))
-    assert made == pytest.approx(predictor.predict(prepared, "context").probability)
+    assert made == pytest.approx(predictor.predict(prepared, "blend_made").probability)
 
 
 def test_a_table_of_purchases_is_scored_as_its_scaled_features_are(predictor, prepared):
@@ -225,10 +255,10 @@ def test_a_table_of_purchases_is_scored_as_its_scaled_features_are(predictor, pr
     part = predictor.score(raw, 57, 77)
     pd.testing.assert_frame_equal(part, expected[57:77].set_axis(raw.index[57:77]), check_exact=True)
     # As each purchase is predicted by itself.
-    assert part["combination"].iloc[-1] == pytest.approx(predictor.predict_proba(raw[:76]))
+    assert part["blend_next"].iloc[-1] == pytest.approx(predictor.predict_proba(raw[:76]))
     last = raw.iloc[76]
     made = predictor.predict_proba(raw[:76], made=(last["datetime"], last["number"]))
-    assert part["context"].iloc[-1] == pytest.approx(made)
+    assert part["blend_made"].iloc[-1] == pytest.approx(made)
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
@@ -251,7 +281,7 @@ def test_rows_that_the_history_does_not_have_are_not_scored(predictor, prepared,
 
 
 def test_an_empty_history_has_no_scores(predictor, prepared):
-    assert predictor.score(prepared[:0]).shape == (0, 4)
+    assert predictor.score(prepared[:0]).shape == (0, 8)
     with pytest.raises(DataError, match=r"at least 2 purchases \(found 0\)"):
         predictor.predict_proba(prepared[:0])
 
@@ -272,8 +302,8 @@ def test_a_table_with_instants_is_in_their_order(predictor, autumn):
     scores = predictor.score(autumn)
     expected = predictor.score_scaled(predictor.scale(autumn), 0, len(autumn), list(scores))
     np.testing.assert_array_equal(scores, expected)
-    assert scores.iloc[4:].notna().all(axis=None)
-    assert predictor.predict_proba(autumn) == predictor.predict(predictor.scale(autumn), "combination").probability
+    assert scores.iloc[5:].notna().all(axis=None)
+    assert predictor.predict_proba(autumn) == predictor.predict(predictor.scale(autumn), "blend_next").probability
     for broken in (autumn[::-1], autumn.assign(instant=autumn["datetime"]), autumn.assign(instant=pd.NaT)):
         for call in (predictor.score, predictor.predict_proba):
             with pytest.raises(DataError, match="history: instant must be naive datetimes, none before the one above"):
@@ -290,9 +320,10 @@ def test_a_table_with_instants_is_in_their_order(predictor, autumn):
     [(14, ["2025-10-26T01:30+01:00", "2025-10-26T01:30"]), (15, ["2025-10-26T01:10+00:00"]), (9, ["2025-10-25T20:10"])],
 )
 def test_a_purchase_just_made_is_placed_by_its_offset_or_the_last_one(predictor, autumn, n_past, made):
-    expected = predictor.score(autumn)["context"].iloc[n_past]
+    expected = predictor.score(autumn)[["context", "blend_made"]].iloc[n_past].tolist()
     for when in made:
-        assert predictor.predict_proba(autumn[:n_past], (when, n_past)) == pytest.approx(expected, abs=1e-7)
+        found = [predictor.predict_proba(autumn[:n_past], (when, n_past), name) for name in ("context", "blend")]
+        assert found == pytest.approx(expected, abs=1e-7)
     # By the offset of summer, 01:10 was before 01:30.
     with pytest.raises(DataError, match="instant must be naive datetimes, none before"):
         predictor.predict_proba(autumn[:15], ("2025-10-26T01:10", 15))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from boomerang.base.ensembles import QUESTIONS, names_answering, short_name
 from boomerang.base.errors import ArtifactError, SettingsError
 from boomerang.base.paths import CARD_FILE, EVALUATION_FILES
 from boomerang.base.stage_files import read_json
@@ -13,7 +14,7 @@ from boomerang.combining.artifacts import read_metadata
 from boomerang.commands import predict
 from boomerang.measures.baselines import predict_baselines
 from boomerang.measures.evaluation import Evaluation
-from boomerang.model.lstm import MemberLSTM
+from boomerang.model.forward import MemberForward
 from stages.evaluate import evaluate
 from tests.support import write_purchases
 
@@ -39,8 +40,13 @@ def test_the_same_run_gives_the_same_bytes(folder, trained):
 
 
 def test_it_computes_on_one_thread_and_leaves_the_caller_its_own(folder, monkeypatch):
-    forward, seen = MemberLSTM.forward, set()
-    monkeypatch.setattr(MemberLSTM, "forward", lambda *given: seen.add(torch.get_num_threads()) or forward(*given))
+    compute, seen = MemberForward.logits, set()
+
+    def look(*given):
+        seen.add(torch.get_num_threads())
+        return compute(*given)
+
+    monkeypatch.setattr(MemberForward, "logits", look)
     run(folder)
     alone = (folder / "new" / "evaluation" / "evaluation.json").read_bytes()
     torch.set_num_threads(2)
@@ -63,21 +69,23 @@ def test_both_questions_are_answered_by_members_ensembles_and_baselines(trained,
     baselines = {
         question: {("baseline", name) for name in models} for question, models in predict_baselines(prepared, 4).items()
     }
+    both = {("trees", "trees"), ("blend", "blend")}
     ours = {("ensemble", "time"), ("ensemble", "simple"), ("combination", "combination")}
-    assert names["next"] == members["time"] | members["simple"] | baselines["next"] | ours
-    assert names["made"] == members["context"] | baselines["made"] | {("ensemble", "context")}
+    assert names["next"] == members["time"] | members["simple"] | baselines["next"] | ours | both
+    assert names["made"] == members["context"] | baselines["made"] | {("ensemble", "context")} | both
 
 
 def test_what_predict_writes_for_the_same_rows_gives_the_same_figures(trained, tmp_path):
     # The rows of `test` are the last tenth of the file that was trained on.
     output = tmp_path / "scores.csv"
     csv = write_purchases(tmp_path / "purchases.csv")
-    predict.main(["--csv", str(csv), "--output", str(output), "--artifacts_dir", str(trained)])
+    predict.main(["--csv", str(csv), "--ensemble", "all", "--output", str(output), "--artifacts_dir", str(trained)])
     scored = pd.read_csv(output)[-20:]
     metrics = json.loads((trained / "evaluation" / "metrics.json").read_text())["test"]
     targets = scored["returned"] == "yes"
-    for question, names in {"next": ("time", "simple", "combination"), "made": ("context",)}.items():
-        for name in names:
+    for question in QUESTIONS:
+        for full_name in names_answering(question):
+            name, scored[short_name(full_name)] = short_name(full_name), scored[full_name]
             p = np.where(targets, scored[name], 1 - scored[name])
             assert round(float(-np.log(p).mean()), 6) == metrics[question][name]["log_loss"]
             assert round(float(((scored[name] - targets) ** 2).mean()), 6) == metrics[question][name]["brier"]
@@ -91,6 +99,8 @@ def test_report_card_metrics_and_leaderboard_print_the_same_figures(trained):
     table = pd.read_csv(trained / "evaluation" / "leaderboard.csv").set_index(["question", "name"])
     for question, answers in evaluation.questions.items():
         assert answers.verdict in card
+        assert answers.parts.sentence in card
+        assert report.count(answers.parts.sentence) >= 2
         for model in answers.models:
             printed = f"{model.log_loss.value:.4f}"
             assert f"<td>{printed}" in report
@@ -218,7 +228,7 @@ def test_report_card_and_table_tell_what_is_caught_by_acting_on_few(trained, pre
 @pytest.mark.parametrize("change", ["seq_length,x\n1,2\n", "seq_length,train_loss,val_loss\n2,a,b\n", ""])
 def test_a_history_that_is_none_is_refused(folder, change):
     (folder / "time" / "history.csv").write_text(change)
-    with pytest.raises(ArtifactError, match=r"history\.csv is not the history of an ensemble"):
+    with pytest.raises(ArtifactError, match=r"history\.csv is not the history of a training"):
         run(folder)
 
 

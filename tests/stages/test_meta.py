@@ -45,8 +45,8 @@ def test_the_combination_is_of_all_members_that_tell_about_the_next_purchase(tra
     assert measured.log_loss == pytest.approx(log_loss(returned, probabilities))
     assert measured.roc_auc == pytest.approx(roc_auc_score(returned, probabilities))
     assert {question: set(figures) for question, figures in metadata.validation.items()} == {
-        "next": {"base_rate", "markov_order_8", "time", "simple", "combination"},
-        "made": {"base_rate", "context"},
+        "next": {"base_rate", "markov_order_8", "time", "simple", "combination", "trees", "blend"},
+        "made": {"base_rate", "context", "trees", "blend"},
     }
 
 

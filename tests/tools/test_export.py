@@ -13,6 +13,7 @@ from boomerang.base.errors import SettingsError
 from boomerang.features.inputs import stack_features
 from boomerang.reading.purchases import read_purchases
 from boomerang.serving.predictor import Predictor
+from boomerang.trees.forest import Forest
 from tests.support import ROOT
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs pip install -r requirements-export.txt")
@@ -23,7 +24,7 @@ def exported(trained, tmp_path_factory):
     from tools.export import export
 
     folder = tmp_path_factory.mktemp("onnx")
-    assert export(trained, folder).keys() == ENSEMBLES.keys()
+    assert list(export(trained, folder)) == [*ENSEMBLES, "trees_next", "trees_made"]
     return folder
 
 
@@ -57,6 +58,47 @@ def test_the_combination_follows_from_two_files_and_the_metadata_as_the_page_say
     assert found == pytest.approx(predictor.score(table)["combination"].iloc[-1], abs=1e-6)
 
 
+def test_the_blend_follows_from_two_files_and_the_metadata_as_the_page_says(trained, exported):
+    predictor = Predictor.load(trained)
+    table = pd.read_parquet(trained / "prepared" / "purchases.parquet")
+    # Weights of which each part has some.
+    weights = {"context": [0.25, 0.5], "trees": [1.0]}
+    blend = predictor.metadata.blend["made"].model_copy(update={"weights": weights, "temperature": 0.8, "centre": -1.0})
+    changed = predictor.metadata.model_copy(update={"blend": {**predictor.metadata.blend, "made": blend}})
+    inputs = {
+        "context": stack_features(table, ENSEMBLES["context"].features)[None, -5:],
+        "trees_made": predictor.windows(table).of_trees("made", len(table) - 1, len(table))[1],
+    }
+    total = 0.0
+    for name, given in inputs.items():
+        (logits,) = onnxruntime.InferenceSession(exported / f"{name}.onnx").run(["logits"], {"inputs": given})
+        total += float(logits[0] @ weights[name.removesuffix("_made")])
+    mean = total / sum(map(sum, weights.values()))
+    found = expit(blend.centre + (mean - blend.centre) / blend.temperature)
+    assert found == pytest.approx(Predictor(changed, trained).score(table)["blend_made"].iloc[-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("question", ["next", "made"])
+def test_trees_give_the_scores_of_real_purchases(trained, exported, question):
+    predictor = Predictor.load(trained)
+    table = pd.read_parquet(trained / "prepared" / "purchases.parquet")
+    rows, inputs = predictor.windows(table).of_trees(question, 0, len(table))
+    session = onnxruntime.InferenceSession(exported / f"trees_{question}.onnx")
+    (probability,) = session.run(["probability"], {"inputs": inputs})
+    expected = predictor.score(table)[f"trees_{question}"].to_numpy()[rows]
+    np.testing.assert_allclose(probability, expected, atol=1e-6, rtol=0)
+
+
+def test_trees_that_have_learned_nothing_are_a_graph_too(exported):
+    from boomerang.serving.onnx_graph import build_trees_graph
+
+    content = build_trees_graph(Forest(features=["a", "b"], base_logit=-1.5, trees=[])).SerializeToString()
+    (probability,) = onnxruntime.InferenceSession(content).run(
+        ["probability"], {"inputs": np.zeros((3, 2), np.float32)}
+    )
+    np.testing.assert_allclose(probability, expit([-1.5] * 3), atol=1e-6)
+
+
 def test_one_window_gives_what_it_gives_among_many(exported):
     session = onnxruntime.InferenceSession(exported / "simple.onnx")
     windows = np.random.default_rng(0).random((50, 4, 1), dtype=np.float32)
@@ -69,8 +111,8 @@ def test_the_same_artifacts_give_the_same_bytes(trained, exported, tmp_path):
     command = [sys.executable, "-m", "tools.export", "--artifacts_dir", trained, "--output_dir", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("of torch") == 3
-    for name in ENSEMBLES:
+    assert done.stdout.count("of ours") == 5
+    for name in (*ENSEMBLES, "trees_next", "trees_made"):
         assert (tmp_path / f"{name}.onnx").read_bytes() == (exported / f"{name}.onnx").read_bytes()
 
 
@@ -79,7 +121,7 @@ def test_a_graph_that_differs_is_not_written(trained, tmp_path, monkeypatch):
     from tools import export
 
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
-    with pytest.raises(ArtifactError, match=r"time\.onnx differs from torch by"):
+    with pytest.raises(ArtifactError, match=r"time\.onnx differs from ours by"):
         export.export(trained, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

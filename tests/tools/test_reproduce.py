@@ -314,7 +314,7 @@ def test_the_whole_pipeline_repeats_under_another_umask_locale_zone_cpu_and_numb
     finally:
         os.umask(before)
     assert code == 0, said
-    assert printed.endswith("13 outputs, every byte the same\n")
+    assert printed.endswith("14 outputs, every byte the same\n")
     # Not the outputs alone: dvc.lock as a whole.
     assert "dvc.lock is not as a run writes it" not in said
     assert run(finished, "git", "status", "--porcelain") == ""
