@@ -1,18 +1,25 @@
-"""Writes `data/customers.csv`: 15 months of made-up purchases by customers who return more or less than each other.
+"""Writes `data/customers.csv`: 15 months of made-up purchases in which customers and products differ in their returns.
 
 A purchase comes back with the probability ``1 / (1 + exp(-z))``, where
 
     z = propensity                                   the customer's own at that moment; over all customers it is
                                                      normal with mean -1.1 and standard deviation 1.2
         + 0.6 * (ln(number) - ln 3)                  larger orders come back more often
+        + effect                                     the product's own, the same at all times; over all products it
+                                                     is normal with mean 0 and standard deviation 1
 
 The propensity of a customer drifts as an Ornstein-Uhlenbeck process: its values ``t`` days apart have the correlation
 ``exp(-t / 500)``. Hour, weekday, how often a customer buys and what other customers return tell nothing about it. A
 purchase without customer is by somebody unknown, another person each time.
 
-A label is certain 21 days after the purchase. All that can be known about a purchase is therefore in the labels of its
-customer that are certain by then and, once it is made, in its number: `known_past_probability` computes the best answer
-from these.
+Most products are sold from the first day on, the others from a day within the 15 months on, and none is withdrawn. A
+purchase is of any product on sale, by popularity alone: customer, number and hour tell nothing about it. A few products
+sell a lot, most sell little.
+
+A label is certain 21 days after the purchase. `known_past_probability` computes the best answer from the labels of its
+customer that are certain by then and, once the purchase is made, from its number and product. This answer is told the
+true effect and popularity of every product. A model has to learn effects from the labels of all customers, and for a
+new product there are none yet.
 
 Only uniform numbers are drawn, from numpy's PCG64, and none lies so close to what it is compared with that the last
 digits of `exp` and `log`, in which machines differ, could change the file. Run `python data/customers.py` to write it,
@@ -22,6 +29,7 @@ digits of `exp` and `log`, in which machines differ, could change the file. Run 
 import argparse
 import csv
 import math
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -33,7 +41,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
-SEED = 20241001
+# Customers, choices of a product, and products have a generator each, so that none changes what another draws.
+# With this CATALOGUE_SEED the mean effect of the products, weighted by popularity, is about 0.
+SEED, CHOICE_SEED, CATALOGUE_SEED = 20241001, 20241002, 20241023
 FIRST_DAY = datetime(2024, 10, 1)
 N_DAYS = 457
 # Customers join at any time from this many days before the first day, and stay; some never buy.
@@ -43,37 +53,80 @@ MEDIAN_GAP_DAYS, GAP_SPREAD = 90.0, 1.2
 UNKNOWN_PER_DAY = 2.0
 MEAN, SPREAD, DRIFT_DAYS = -1.1, 1.2, 500.0
 NUMBER_EFFECT = 0.6
+N_PRODUCTS, SHARE_FROM_FIRST_DAY = 150, 0.6
+# Popularities are log-normal over the products, effects normal.
+POPULARITY_SPREAD, EFFECT_SPREAD = 1.2, 1.0
 LABEL_DELAY = timedelta(days=21)
 # Whether the file leaves the labels open that are not certain at its last purchase.
 LEAVES_OPEN = True
 # Percent of the purchases by number of pieces and by hour; chance that a purchase takes place, from Monday on.
 NUMBERS = {1: 24, 2: 20, 3: 15, 4: 11, 5: 8, 6: 8, 8: 5, 10: 4, 12: 3, 24: 2}
+NUMBER_SHARES = np.array(list(NUMBERS.values())) / 100
 HOURS = {8: 3, 9: 5, 10: 8, 11: 9, 12: 10, 13: 9, 14: 8, 15: 8, 16: 8, 17: 8, 18: 7, 19: 7, 20: 6, 21: 4}
 WEEKDAYS = (0.9, 0.85, 0.85, 0.9, 1.0, 1.0, 0.6)
 N_NODES = 64
 
 Draw = Callable[[], float]
+Values = float | np.ndarray
 
 
 class Purchase(NamedTuple):
-    """A purchase as it truly is: its label even where the file leaves it open, and its customer's propensity."""
+    """A purchase as it truly is: its label even where the file leaves it open, and its customer's propensity.
+
+    `product` is the position of its product in `Products`.
+    """
 
     when: datetime
     returned: bool
     number: int
     customer: str
+    product: int
     propensity: float
 
 
-def return_probability(propensity: float | np.ndarray, number: int | np.ndarray) -> np.ndarray:
-    """The true probability that a purchase of `number` pieces comes back."""
-    return np.asarray(1 / (1 + np.exp(-propensity - NUMBER_EFFECT * (np.log(number) - np.log(3)))))
+class Products(NamedTuple):
+    """All products in the order of their launch, so that those on sale at any time are the first ones.
+
+    Attributes
+    ----------
+    launch_days : ndarray of shape (n_products,), int
+        Days from the first day until each is on sale.
+    popularities : ndarray of shape (n_products,)
+        How often each is bought, relative to the others on sale.
+    effects : ndarray of shape (n_products,)
+        What each adds to the log-odds of return.
+    """
+
+    launch_days: np.ndarray
+    popularities: np.ndarray
+    effects: np.ndarray
+
+    def newest(self, when: datetime) -> int:
+        """The position of the product launched last of those on sale."""
+        return bisect(self.launch_days, (when - FIRST_DAY).days) - 1
 
 
-def average_probability(propensity: float | np.ndarray) -> np.ndarray:
-    """The true probability that a purchase comes back whose number is not known."""
-    shares = np.array(list(NUMBERS.values())) / 100
-    return return_probability(np.expand_dims(propensity, -1), np.array(list(NUMBERS))) @ shares
+def return_probability(propensity: Values, number: Values, effect: Values) -> np.ndarray:
+    """The true probability that a purchase of `number` pieces of a product with this `effect` comes back."""
+    return np.asarray(1 / (1 + np.exp(-propensity - NUMBER_EFFECT * (np.log(number) - np.log(3)) - effect)))
+
+
+def average_probabilities(propensities: np.ndarray, products: Products) -> np.ndarray:
+    """The true probability that a purchase comes back whose product is not known.
+
+    Returns
+    -------
+    ndarray of shape (len(NUMBERS), n_products, n_propensities)
+        By number, by the position of the newest product on sale, and by propensity.
+    """
+    numbers, weights = np.array(list(NUMBERS)), products.popularities[:, None]
+    chances = return_probability(propensities, numbers[:, None, None], products.effects[:, None])
+    return np.cumsum(weights * chances, axis=1) / np.cumsum(weights, axis=0)
+
+
+def uniform(seed: int) -> Draw:
+    """A source of uniform numbers from 0 to below 1."""
+    return np.random.Generator(np.random.PCG64(seed)).random
 
 
 def pick(percents: dict[int, int], draw: Draw) -> int:
@@ -103,16 +156,30 @@ def draw_times(draw: Draw, day: float, mean_gap_days: float) -> list[datetime]:
     return sorted(times)
 
 
-def draw_purchase(draw: Draw, when: datetime, customer: str, propensity: float) -> Purchase:
-    """A purchase with its number and its label."""
-    number = pick(NUMBERS, draw)
-    returned = draw() < float(return_probability(propensity, number))
-    return Purchase(when, returned, number, customer, propensity)
+def draw_products() -> Products:
+    """All products."""
+    draw = uniform(CATALOGUE_SEED)
+    days = [0 if draw() < SHARE_FROM_FIRST_DAY else math.floor(N_DAYS * draw()) for _ in range(N_PRODUCTS)]
+    popularities = [math.exp(POPULARITY_SPREAD * draw_normal(draw)) for _ in range(N_PRODUCTS)]
+    effects = [EFFECT_SPREAD * draw_normal(draw) for _ in range(N_PRODUCTS)]
+    return Products(np.sort(days), np.array(popularities), np.array(effects))
+
+
+def pick_product(products: Products, when: datetime, draw: Draw) -> int:
+    """One of the products on sale, each as often as its popularity says."""
+    ends = np.cumsum(products.popularities[: products.newest(when) + 1])
+    return bisect(ends, ends[-1] * draw())
 
 
 def purchases() -> list[Purchase]:
     """All purchases in time order."""
-    draw = np.random.Generator(np.random.PCG64(SEED)).random
+    draw, draw_choice, products = uniform(SEED), uniform(CHOICE_SEED), draw_products()
+
+    def draw_purchase(when: datetime, customer: str, propensity: float) -> Purchase:
+        number, product = pick(NUMBERS, draw), pick_product(products, when, draw_choice)
+        returned = draw() < float(return_probability(propensity, number, products.effects[product]))
+        return Purchase(when, returned, number, customer, product, propensity)
+
     rows = []
     for index in range(1, N_CUSTOMERS + 1):
         joined = max(0.0, (N_DAYS + DAYS_JOINED_BEFORE) * draw() - DAYS_JOINED_BEFORE)
@@ -120,9 +187,9 @@ def purchases() -> list[Purchase]:
         propensity = draw_propensity(draw)
         for before, when in zip(times[:1] + times, times, strict=False):
             propensity = draw_propensity(draw, propensity, (when - before) / timedelta(days=1))
-            rows.append(draw_purchase(draw, when, f"C{index:05d}", propensity))
+            rows.append(draw_purchase(when, f"C{index:05d}", propensity))
     for when in draw_times(draw, 0.0, 1 / UNKNOWN_PER_DAY):
-        rows.append(draw_purchase(draw, when, "", draw_propensity(draw)))
+        rows.append(draw_purchase(when, "", draw_propensity(draw)))
     return sorted(rows, key=lambda row: row.when)
 
 
@@ -157,10 +224,9 @@ def after_drift(belief: np.ndarray, time: timedelta) -> np.ndarray:
     return (kept * (BASIS @ belief)) @ BASIS
 
 
-def after_label(belief: np.ndarray, row: Purchase) -> np.ndarray:
-    """What `belief` has become by the label of `row`, by Bayes' rule."""
-    returned = return_probability(PROPENSITIES, row.number)
-    belief = belief * (returned if row.returned else 1 - returned)
+def after_label(belief: np.ndarray, returned: bool, chances: np.ndarray) -> np.ndarray:
+    """What `belief` has become by a label that is yes with `chances` at the nodes, by Bayes' rule."""
+    belief = belief * (chances if returned else 1 - chances)
     return belief / (ROOTS @ belief)
 
 
@@ -170,7 +236,7 @@ class Known(NamedTuple):
     Attributes
     ----------
     made, next : ndarray of shape (n_purchases,)
-        The probability that it comes back, with and without knowledge of its number.
+        The probability that it comes back, with and without knowledge of its number and product.
     n_labels : ndarray of shape (n_purchases,), int
         How many labels are known.
     """
@@ -180,31 +246,48 @@ class Known(NamedTuple):
     n_labels: np.ndarray
 
 
-def known_past_probability(rows: Sequence[Purchase]) -> Known:
-    """The best answers: the probabilities of return given all that a model can know from the file.
+def known_past_probability(rows: Sequence[Purchase], products: Products, sees_products: bool = True) -> Known:
+    """The best answers: the probabilities of return given the known labels of the customer and all `products`.
 
     A Bayesian filter runs over the purchases of each customer in time order. `next` uses the time of the purchase for
-    the drift since the last known label, which a model that answers this question does not know.
+    the drift since the last known label and for what is on sale, which a model that answers this question does not
+    know.
 
     Parameters
     ----------
     rows : sequence of Purchase
         In time order.
+    sees_products : bool
+        Whether it is known of which product a purchase is, or only of which products it may be.
     """
+    newest = [products.newest(row.when) for row in rows]
+    averages = average_probabilities(PROPENSITIES, products)
+    next_chances = np.tensordot(NUMBER_SHARES, averages, 1)[newest]  # (purchase, node)
+    if sees_products:
+        numbers, effects = column(rows, "number"), products.effects[column(rows, "product")]
+        made_chances = return_probability(PROPENSITIES, numbers[:, None], effects[:, None])
+    else:
+        made_chances = averages[[list(NUMBERS).index(row.number) for row in rows], newest]
     known = Known(np.empty(len(rows)), np.empty(len(rows)), np.zeros(len(rows), int))
     for positions in positions_by_customer(rows):
         belief, at, n_labels = ROOTS, rows[positions[0]].when, 0
         for position in positions:
-            row = rows[position]
-            # The delay is above 0, so this ends before `row`, and before others of the same datetime.
-            while (past := rows[positions[n_labels]]).when <= row.when - LABEL_DELAY:
-                belief = after_label(after_drift(belief, past.when - at), past)
-                at, n_labels = past.when, n_labels + 1
-            density = ROOTS * after_drift(belief, row.when - at)
-            known.made[position] = density @ return_probability(PROPENSITIES, row.number)
-            known.next[position] = density @ average_probability(PROPENSITIES)
+            when = rows[position].when
+            # The delay is above 0, so this ends before `position`, and before others of the same datetime.
+            while rows[past := positions[n_labels]].when <= when - LABEL_DELAY:
+                belief = after_drift(belief, rows[past].when - at)
+                belief = after_label(belief, rows[past].returned, made_chances[past])
+                at, n_labels = rows[past].when, n_labels + 1
+            density = ROOTS * after_drift(belief, when - at)
+            known.made[position] = density @ made_chances[position]
+            known.next[position] = density @ next_chances[position]
             known.n_labels[position] = n_labels
     return known
+
+
+def column(rows: Sequence[Purchase], name: str) -> np.ndarray:
+    """The field `name` of all purchases."""
+    return np.array([getattr(row, name) for row in rows])
 
 
 def positions_by_customer(rows: Sequence[Purchase]) -> list[list[int]]:
@@ -220,10 +303,11 @@ def write(path: Path) -> None:
     rows = purchases()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("datetime", "returned", "number", "customer"))
+        writer.writerow(("datetime", "returned", "number", "customer", "product"))
         for row, certain in zip(rows, labels_certain(rows), strict=True):
             label = "" if LEAVES_OPEN and not certain else "yes" if row.returned else "no"
-            writer.writerow((row.when.strftime("%Y-%m-%dT%H:%M:%S"), label, row.number, row.customer))
+            when, product = row.when.strftime("%Y-%m-%dT%H:%M:%S"), f"P{row.product + 1:03d}"
+            writer.writerow((when, label, row.number, row.customer, product))
 
 
 def log_losses(returned: np.ndarray, probabilities: np.ndarray, n_labels: np.ndarray) -> list[float]:
@@ -235,28 +319,36 @@ def log_losses(returned: np.ndarray, probabilities: np.ndarray, n_labels: np.nda
 
 def print_figures() -> None:
     """Print the log loss of the best answers on the test purchases: the last 10 % of those with a certain label."""
-    rows = purchases()
-    known = known_past_probability(rows)
+    rows, products = purchases(), draw_products()
+    of_nobody = [row._replace(customer="") for row in rows]
+    by_number, by_product, without_product, known = (
+        known_past_probability(given, products, sees_products)
+        for given in (of_nobody, rows)
+        for sees_products in (False, True)
+    )
     labelled = np.flatnonzero(labels_certain(rows))
     n_test, n_val = round(0.1 * len(labelled)), round(0.2 * len(labelled))
-    test = labelled[-n_test:]
-    returned = np.array([row.returned for row in rows])
-    numbers, propensities = (np.array([row[field] for row in rows])[test] for field in (2, 4))
-    share = returned[labelled[: -n_test - n_val]].mean()
+    test, returned = labelled[-n_test:], column(rows, "returned")
+    tested = [rows[position] for position in test]
+    propensities, effects = column(tested, "propensity"), products.effects[column(tested, "product")]
+    newest = [products.newest(row.when) for row in tested]
     answers = {
-        "share of returns in training": np.full(n_test, share),
-        "made, by its number alone": return_probability(PROPENSITIES, numbers[:, None]) @ ROOTS**2,
+        "share of returns in training": np.full(n_test, returned[labelled[: -n_test - n_val]].mean()),
+        "made, by its number alone": by_number.made[test],
+        "made, by its number and product alone": by_product.made[test],
         "next, by the known past": known.next[test],
+        "made, by the known past, without its product": without_product.made[test],
         "made, by the known past": known.made[test],
-        "next, by the true propensity": average_probability(propensities),
-        "made, by the true propensity": return_probability(propensities, numbers),
+        "next, by the true propensity": NUMBER_SHARES
+        @ average_probabilities(propensities, products)[:, newest, range(n_test)],
+        "made, by the true propensity": return_probability(propensities, column(tested, "number"), effects),
     }
     n_labels = known.n_labels[test]
     counts = (n_test, *np.bincount(np.digitize(n_labels, [1, 3]), minlength=3))
-    print(f"{'known labels':30}{'all':>9}{'0':>9}{'1-2':>9}{'3+':>9}")
-    print(f"{'test purchases':30}" + "".join(f"{count:9d}" for count in counts))
+    print(f"{'known labels':44}{'all':>9}{'0':>9}{'1-2':>9}{'3+':>9}")
+    print(f"{'test purchases':44}" + "".join(f"{count:9d}" for count in counts))
     for name, answer in answers.items():
-        print(f"{name:30}" + "".join(f"{loss:9.4f}" for loss in log_losses(returned[test], answer, n_labels)))
+        print(f"{name:44}" + "".join(f"{loss:9.4f}" for loss in log_losses(returned[test], answer, n_labels)))
 
 
 def main() -> None:
