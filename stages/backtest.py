@@ -25,7 +25,8 @@ from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, BACKTEST_FILE, ROOT
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
-from boomerang.features.prepared import SummaryFile, read_history
+from boomerang.features.columns import ColumnRules
+from boomerang.features.prepared import SummaryFile, read_history, read_values
 from boomerang.measures.evaluation import Evaluation
 from boomerang.measures.folds import run_folds
 from boomerang.reading.purchases import Purchases
@@ -60,25 +61,32 @@ def backtest(prepared_dir: Path, out_dir: Path, config: settings.Settings, execu
         from .sequences import check_backtest
 
         check_backtest(prepared_dir, config.sequences, config.evaluate.n_folds)
-        history, counts = read_history(prepared_dir)
-        file = read_json(prepared_dir / "summary.json", SummaryFile).file
+        summary = read_json(prepared_dir / "summary.json", SummaryFile)
+        history, counts = read_history(prepared_dir, summary.columns)
+        categories = _read_categories(prepared_dir, summary.columns)
 
         def evaluate_fold(part: pd.DataFrame, fold_config: settings.Settings) -> Evaluation:
-            return _run_fold(part, file, fold_config, execution, run)
+            purchases = Purchases(part, np.arange(len(part)), pd.DataFrame(index=part.index), categories=categories)
+            return _run_fold(purchases, summary.file, fold_config, execution, run)
 
         folds = run_folds(history, counts, config, evaluate_fold)
     write_json(out_dir / BACKTEST_FILE, {"folds": folds})
 
 
-def _run_fold(
-    history: pd.DataFrame, file: str, config: settings.Settings, execution: Execution, run: Run
-) -> Evaluation:
-    """The evaluation of a pipeline run on `history`, a part of `file`, in a folder that is gone afterwards."""
+def _read_categories(prepared_dir: Path, columns: ColumnRules | None) -> dict[str, list[str]]:
+    """The values of categorical columns, by code."""
+    if columns is None or not columns.categorical:
+        return {}
+    values = read_values(prepared_dir, columns)
+    return {name: values["value"][values["column"] == name].tolist() for name in columns.categorical}
+
+
+def _run_fold(purchases: Purchases, file: str, config: settings.Settings, execution: Execution, run: Run) -> Evaluation:
+    """The evaluation of a pipeline run on a part of the purchases of `file`, in a folder that is gone afterwards."""
     from .prepare import write_prepared
 
     with tempfile.TemporaryDirectory(prefix="boomerang-") as folder:
         out_dir = Path(folder)
-        purchases = Purchases(history, np.arange(len(history)), pd.DataFrame(index=history.index))
         with about(file):
             write_prepared(purchases, file, out_dir / "prepared", config.prepare)
         run(config, execution, out_dir)
@@ -109,7 +117,8 @@ def run_prepared(config: settings.Settings, execution: Execution, out_dir: Path)
     meta(out_dir / "prepared", out_dir / "sequences", out_dir, out_dir)
     backtest(out_dir / "prepared", out_dir, config, execution, run_prepared)
     asked = config.evaluate
-    evaluate(out_dir / "prepared", out_dir, out_dir, asked.equivalence_margin, asked.cost_missed, asked.cost_needless)
+    costs = (asked.cost_missed, asked.cost_needless)
+    evaluate(out_dir / "prepared", out_dir, out_dir, asked.equivalence_margin, *costs, asked.shown_columns)
 
 
 def main() -> None:

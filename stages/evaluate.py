@@ -9,16 +9,18 @@ if __name__ == "__main__":
     at_start()
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from boomerang.base import settings
+from boomerang.base.checks import shown
+from boomerang.base.columns import amount_of, known_of
 from boomerang.base.costs import Cost
 from boomerang.base.ensembles import ENSEMBLES, TREES
-from boomerang.base.errors import ArtifactError, exit_on_error
+from boomerang.base.errors import ArtifactError, SettingsError, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, BACKTEST_FILE, CARD_FILE, METADATA_FILE
@@ -26,9 +28,17 @@ from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_artifact, read_json, validate_json
 from boomerang.combining.decisions import Costs
 from boomerang.combining.inference import TrainedEnsembles
-from boomerang.features.prepared import SummaryFile, read_number, read_prepared
+from boomerang.features.prepared import (
+    SummaryFile,
+    read_amounts,
+    read_known,
+    read_number,
+    read_prepared,
+    read_values,
+)
 from boomerang.measures.answers import measure_test_part
 from boomerang.measures.evaluation import EVALUATION_FORMAT, BacktestFile, Evaluation
+from boomerang.measures.values import ValueRates, rank_values
 from boomerang.report.model_card import write_card
 from boomerang.report.report import write_report
 from boomerang.report.tables import list_curves, list_metrics, list_models
@@ -43,6 +53,7 @@ def evaluate(
     margin: float,
     cost_missed: Cost | None = None,
     cost_needless: Cost | None = None,
+    shown_columns: Sequence[str] = (),
 ) -> None:
     """Measure the ensembles and the baselines on the test purchases.
 
@@ -59,20 +70,24 @@ def evaluate(
         Setting `evaluate.equivalence_margin`.
     cost_missed, cost_needless : Cost, optional
         Settings of the same names: both, or neither.
+    shown_columns : sequence of str, optional
+        Setting of the same name.
 
     Raises
     ------
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
     SettingsError
-        If a column holds an amount that is too large to be a cost.
+        If a column holds an amount that is too large to be a cost, or one that shall be shown was not read.
     """
     path = prepared_dir / "purchases.parquet"
-    table = read_prepared(path)
-    costs = None if cost_missed is None or cost_needless is None else Costs(cost_missed, cost_needless)
-    if costs is not None and costs.columns:
-        table = table.assign(number=read_number(path))
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
+    table = read_prepared(path, summary.columns)
+    costs = None if cost_missed is None or cost_needless is None else Costs(cost_missed, cost_needless)
+    for name in costs.columns if costs else ():
+        table = table.assign(**{amount_of(name): read_number(path) if name == "number" else read_amounts(path, name)})
+    for name in summary.columns.categorical if summary.columns else ():
+        table = table.assign(**{known_of(name)[0]: read_known(path, name)})
     ensembles = TrainedEnsembles.load(artifacts_dir)
     losses = {name: _read_losses(artifacts_dir / name / "history.csv") for name in ENSEMBLES}
     rounds = _read_rounds(artifacts_dir / TREES / "history.csv")
@@ -86,6 +101,7 @@ def evaluate(
         "training": losses,
         "trees": rounds,
         "folds": folds,
+        "values": _rank_values(prepared_dir, summary, shown_columns, table["datetime"].iloc[-1]),
         **dict(measure_test_part(table, ensembles, margin, costs)),
     }
     evaluation = validate_json(content, "evaluation.json", Evaluation)
@@ -96,6 +112,22 @@ def evaluate(
         write_atomic(folder / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n").encode())
     write_atomic(folder / "report.html", write_report(evaluation).encode())
     write_atomic(out_dir / CARD_FILE, write_card(evaluation, ensembles.metadata).encode())
+
+
+def _rank_values(
+    prepared_dir: Path, summary: SummaryFile, shown_columns: Sequence[str], until: pd.Timestamp
+) -> ValueRates | None:
+    """The values of the columns that shall be shown; None where there are none."""
+    read = summary.columns.categorical if summary.columns else []
+    if foreign := [name for name in shown_columns if name not in read]:
+        raise SettingsError(
+            f"evaluate.shown_columns must be among the categorical columns that were prepared (found "
+            f"{shown(foreign[0])}, not in {shown(read)})"
+        )
+    if summary.columns is None or not shown_columns:
+        return None
+    values = read_values(prepared_dir, summary.columns)
+    return rank_values(values, shown_columns, summary.columns, until.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
 def _read_losses(path: Path) -> dict[str, dict[str, list[float]]]:
@@ -128,9 +160,9 @@ def _read_curves(
 def main() -> None:
     """Run the stage on `params.yaml`."""
 
-    def take() -> tuple[float, Cost | None, Cost | None]:
+    def take() -> tuple[float, Cost | None, Cost | None, list[str]]:
         asked = settings.load().evaluate
-        return asked.equivalence_margin, asked.cost_missed, asked.cost_needless
+        return asked.equivalence_margin, asked.cost_missed, asked.cost_needless, asked.shown_columns
 
     taken = take()
     with replacing(ARTIFACTS) as new, unchanged(INPUTS, taken, take):

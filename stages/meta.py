@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boomerang.base.ensembles import ENSEMBLES, QUESTIONS, TREES, EnsembleSpec, choose_ensembles
+from boomerang.base.ensembles import ENSEMBLES, QUESTIONS, TREES, EnsembleSpec
 from boomerang.base.errors import ArtifactError, exit_on_error
 from boomerang.base.files import sha256, write_json
 from boomerang.base.outputs import replacing
@@ -51,16 +51,15 @@ def meta(prepared_dir: Path, sequences_dir: Path, ensembles_dir: Path, out_dir: 
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
     """
+    summary = read_json(prepared_dir / "summary.json", SummaryFile)
     table = read_prepared(prepared_dir / "purchases.parquet")
     scaling = read_json(prepared_dir / "scaler.json", Scaler)
-    summary = read_json(prepared_dir / "summary.json", SummaryFile)
     lengths = read_json(sequences_dir / "lengths.json", LengthsFile)
     returned, parts = table["returned"].to_numpy(), table["part"].to_numpy()
     targets = returned[parts == "val"]
-    specs = choose_ensembles(summary.past is not None)
     trained = {
         name: _read_ensemble(ensembles_dir / name, name, spec, lengths.seq_lengths, len(targets))
-        for name, spec in specs.items()
+        for name, spec in summary.specs.items()
     }
     trees = _read_trees(ensembles_dir / TREES, len(targets))
     combinations = Combinations.fit(trained, trees, targets, returned[parts == "train"].mean())

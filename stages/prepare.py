@@ -16,13 +16,15 @@ from typing import Any
 import pandas as pd
 
 from boomerang.base import settings
+from boomerang.base.columns import raw_of
 from boomerang.base.ensembles import PARTS
 from boomerang.base.errors import about, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
-from boomerang.base.paths import ARTIFACTS
+from boomerang.base.paths import ARTIFACTS, VALUES_FILE
 from boomerang.base.sources import unchanged
 from boomerang.base.wording import tell
+from boomerang.features.columns import check_columns, tally
 from boomerang.features.known_past import NOBODY
 from boomerang.features.prepared import PartFigures, printable_name
 from boomerang.features.preparing import prepare_table, set_aside
@@ -38,16 +40,18 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
     Parameters
     ----------
     data_path : Path
-        CSV with `datetime`, `returned`, `number` and the group column, where there is one.
+        CSV with `datetime`, `returned`, `number` and the other columns that `config` names.
     out_dir : Path
-        Gets `purchases.parquet`, `scaler.json` and `summary.json`.
+        Gets `purchases.parquet`, `scaler.json`, `summary.json` and, with categorical columns, `values.parquet`: how
+        often purchases of each value came back.
     config : PrepareSettings
         How it is read, split and scaled, and what the past of a purchase is.
 
     Raises
     ------
     DataError
-        If the file is refused, is too short, its training rows all have the same label, or none is certain.
+        If the file is refused, is too short, its training rows all have the same label, none is certain, or nothing can
+        be learned from a further column.
     """
     purchases = read_purchases(
         data_path,
@@ -56,7 +60,12 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
         config.on_bad_rows,
         group_column=config.group_column,
         open_returned=config.open_returned,
+        columns=config.columns,
     )
+    if config.columns is not None:
+        with about(data_path):
+            noted = check_columns(purchases.table, config.columns, purchases.categories, config.max_values)
+        purchases = replace(purchases, normalised=[*purchases.normalised, *noted])
     for line in purchases.notes:
         tell(f"{data_path}: {line}")
     with about(data_path):
@@ -83,12 +92,15 @@ def write_prepared(
     reading = {"datetime_format": config.datetime_format, "timezone": config.timezone}
     # Kept where there is one: files without offsets leave the summary that they always left.
     reading |= {"offset": purchases.offset} if purchases.offset else {}
-    prepared = prepare_table(purchases.table, config.val_split, config.test_split, config.number_transform, config.past)
-    buffer = io.BytesIO()
-    prepared.table.to_parquet(buffer, index=False)
-    write_atomic(out_dir / "purchases.parquet", buffer.getvalue())
+    prepared = prepare_table(
+        purchases.table, config.val_split, config.test_split, config.number_transform, config.past, config.columns
+    )
+    for name in prepared.columns.numeric if prepared.columns else ():
+        if not prepared.table[raw_of(name)][prepared.table["part"] == "train"].nunique() > 1:
+            tell(f"{file}: {name}: no two values in the training purchases, so nothing is learned of it")
+    _write_table(out_dir / "purchases.parquet", prepared.table)
     write_json(out_dir / "scaler.json", prepared.scaler.as_dict())
-    # What only a history with open labels, groups or a delay has.
+    # What only a history with open labels, groups, a delay or further columns has.
     counts: dict[str, Any] = {}
     if config.open_returned or config.past:
         counts["set_aside"] = left_out or {}
@@ -97,6 +109,16 @@ def write_prepared(
     if config.group_column:
         groups = prepared.table["group"]
         counts["groups"] = {"n_groups": int(groups[groups >= 0].nunique()), "nobody": int((groups == NOBODY).sum())}
+    if prepared.columns:
+        counts["columns"] = prepared.columns.model_dump()
+    if prepared.columns and prepared.columns.categorical:
+        values = tally(prepared.table, prepared.columns, purchases.categories)
+        _write_table(out_dir / VALUES_FILE, values)
+        n_values = values["column"].value_counts()
+        counts["values"] = {
+            "n_values": {name: int(n_values[name]) for name in prepared.columns.categorical},
+            "until": prepared.table["datetime"].iloc[-1].strftime("%Y-%m-%dT%H:%M:%S"),
+        }
     write_json(
         out_dir / "summary.json",
         {
@@ -111,6 +133,12 @@ def write_prepared(
             **counts,
         },
     )
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_atomic(path, buffer.getvalue())
 
 
 def _count_embargo(table: pd.DataFrame) -> dict[str, int]:

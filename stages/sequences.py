@@ -15,12 +15,12 @@ import pandas as pd
 import torch
 
 from boomerang.base import settings
-from boomerang.base.ensembles import ENSEMBLES, ENSEMBLES_BY_GROUP, PARTS, most_past
+from boomerang.base.ensembles import PARTS, EnsembleSpec, most_past
 from boomerang.base.errors import DataError, about, exit_on_error
 from boomerang.base.files import write_atomic, write_json
 from boomerang.base.outputs import replacing
 from boomerang.base.paths import ARTIFACTS, windows_file
-from boomerang.base.settings import PastSettings
+from boomerang.base.settings import ColumnSettings, PastSettings
 from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_json
 from boomerang.base.wording import tell
@@ -60,18 +60,18 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     ArtifactError
         If the prepared purchases are missing, damaged or not what `prepare` writes.
     """
-    table = read_prepared(prepared_dir / "purchases.parquet")
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
+    table = read_prepared(prepared_dir / "purchases.parquet", summary.columns)
     with about(summary.file):
         requested, lengths, dropped = choose_lengths(table, config, summary.split)
     for length, reason in dropped.items():
         tell(f"sequence length {length} dropped: {reason}")
     check_backtest(prepared_dir, config, n_folds)
     if summary.past is None:
-        _cut_stream(table, lengths, out_dir)
+        _cut_stream(table, summary.specs, lengths, out_dir)
     else:
         scaler = read_json(prepared_dir / "scaler.json", Scaler)
-        _cut_known_past(table, lengths, scaler, summary.past, out_dir)
+        _cut_known_past(table, summary.specs, lengths, scaler, summary.past, out_dir)
     mode = "auto" if config.seq_lengths == "auto" else "fixed"
     write_json(
         out_dir / "lengths.json",
@@ -79,25 +79,32 @@ def sequences(prepared_dir: Path, out_dir: Path, config: settings.SequencesSetti
     )
 
 
-def _cut_stream(table: pd.DataFrame, lengths: list[int], out_dir: Path) -> None:
+def _cut_stream(table: pd.DataFrame, specs: dict[str, EnsembleSpec], lengths: list[int], out_dir: Path) -> None:
     """Write windows of exactly L purchases of the whole shop."""
     n_rows = {part: int((table["part"] == part).sum()) for part in PARTS}
     returned = torch.from_numpy(table["returned"].to_numpy(dtype="float32"))
-    for name, spec in ENSEMBLES.items():
+    for name, spec in specs.items():
         stream = torch.from_numpy(stack_features(table, spec.features))
         for length in lengths:
             windows = cut_windows(stream, returned, n_rows, length, spec.n_steps(length), spec.n_past(length))
             write_atomic(out_dir / name / windows_file(length), windows.to_bytes())
 
 
-def _cut_known_past(table: pd.DataFrame, lengths: list[int], scaler: Scaler, rules: PastRules, out_dir: Path) -> None:
+def _cut_known_past(
+    table: pd.DataFrame,
+    specs: dict[str, EnsembleSpec],
+    lengths: list[int],
+    scaler: Scaler,
+    rules: PastRules,
+    out_dir: Path,
+) -> None:
     """Write windows of up to L purchases that were known when their target was made."""
     past, parts = find_known_past(table, rules), table["part"].to_numpy()
     is_target = parts != "embargo"
     spans, targets = (past.starts[is_target], past.ends[is_target]), past.returned[is_target]
     ends = np.cumsum([int((parts == part).sum()) for part in PARTS]).tolist()
     bounds = dict(zip(PARTS, zip([0, *ends[:-1]], ends, strict=True), strict=True))
-    for name, spec in ENSEMBLES_BY_GROUP.items():
+    for name, spec in specs.items():
         inputs = stack_inputs(table, spec.features, past, scaler, rules)
         own = inputs.own[is_target] if spec.question == "made" else inputs.own[:0]
         for length in lengths:
@@ -163,14 +170,16 @@ def check_backtest(prepared_dir: Path, config: settings.SequencesSettings, n_fol
     """
     if n_folds < 2:
         return
-    history, counts = read_history(prepared_dir)
-    transform = read_json(prepared_dir / "scaler.json", Scaler).number_transform
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
-    past = None if summary.past is None else PastSettings(**summary.past.model_dump(exclude={"base_rate"}))
+    history, counts = read_history(prepared_dir, summary.columns)
+    transform = read_json(prepared_dir / "scaler.json", Scaler).number_transform
+    learned = {"base_rate"}
+    past = None if summary.past is None else PastSettings(**summary.past.model_dump(exclude=learned))
+    columns = None if summary.columns is None else ColumnSettings(**summary.columns.model_dump(exclude=learned))
 
     def check(n_rows: int) -> None:
         split = Split(val_split=counts["val"] / n_rows, test_split=counts["test"] / n_rows)
-        prepared = prepare_table(history[:n_rows], split.val_split, split.test_split, transform, past)
+        prepared = prepare_table(history[:n_rows], split.val_split, split.test_split, transform, past, columns)
         choose_lengths(prepared.table, config, split)
 
     check_folds(n_folds, counts, summary.file, check)

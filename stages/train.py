@@ -100,10 +100,14 @@ def _find_windows(folder: Path, ensemble: str) -> dict[int, Path]:
         windows = read_windows(path)
         spec = choose_ensembles(isinstance(windows, KnownPastWindows))[ensemble]
         length, shape = windows.seq_length, (windows.width, windows.n_features)
-        if path.name != windows_file(length) or shape != (spec.n_steps(length), len(spec.features)):
+        # Whoever reads the purchase in question reads further columns too. Windows do not tell how many; the stage
+        # `meta` knows, and refuses a member of another width.
+        is_wide = windows.n_features > len(spec.features) and spec.question == "made"
+        expected = (spec.n_steps(length), windows.n_features if is_wide else len(spec.features))
+        if path.name != windows_file(length) or shape != expected:
             raise ArtifactError(
-                f"{path} must be named by its L and hold windows of {counted(spec.n_steps(length), 'purchase')} with "
-                f"{counted(len(spec.features), 'feature')} (found L={length} and shape {shape})"
+                f"{path} must be named by its L and hold windows of {counted(expected[0], 'purchase')} with "
+                f"{counted(expected[1], 'feature')} (found L={length} and shape {shape})"
             )
         found[length] = path
     if not found:

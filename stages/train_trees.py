@@ -50,12 +50,12 @@ def train_trees(prepared_dir: Path, sequences_dir: Path, out_dir: Path, config: 
     ArtifactError
         If a file is missing, damaged or not what its stage writes.
     """
-    table = read_prepared(prepared_dir / "purchases.parquet")
+    summary = read_json(prepared_dir / "summary.json", SummaryFile)
+    table, rules = read_prepared(prepared_dir / "purchases.parquet", summary.columns), summary.past
     scaler = read_json(prepared_dir / "scaler.json", Scaler)
-    rules = read_json(prepared_dir / "summary.json", SummaryFile).past
     longest = read_json(sequences_dir / "lengths.json", LengthsFile).seq_lengths[-1]
     past, parts = find_known_past(table, rules), table["part"].to_numpy()
-    known = TreeTable.of(table, past, scaler, rules)
+    known = TreeTable.of(table, past, scaler, rules, summary.further)
     # Fewer are known at the beginning alone, where no prediction is asked for.
     rows = {
         "train": np.flatnonzero((parts == "train") & (past.n_known >= fewest_past(rules is not None, longest))),
@@ -64,7 +64,7 @@ def train_trees(prepared_dir: Path, sequences_dir: Path, out_dir: Path, config: 
     histories, figures, logits = [], {}, {}
     base_rate = float(past.returned[parts == "train"].mean())
     for question in QUESTIONS:
-        columns = list_inputs(question, rules is not None, longest)
+        columns = list_inputs(question, rules is not None, longest, summary.further)
         inputs = {part: known.read(columns, of_part) for part, of_part in rows.items()}
         targets = {part: past.returned[of_part] for part, of_part in rows.items()}
         boosted = boost(

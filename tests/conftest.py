@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from boomerang.base.numerics import fix_environment
-from tests.support import ROOT, SMALL_PARAMS, commit, run, write_purchases
+from tests.support import ROOT, SMALL_PARAMS, commit, run, write_purchases, write_purchases_with_columns
 
 fix_environment()
 # What a test trains is trained by that test.
@@ -28,19 +28,33 @@ def params() -> dict:
     return yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """Artifacts of a small training; read only."""
+def train_small(folder: Path, **prepare) -> Path:
+    """Artifacts of a small training, whose section `prepare` has these values."""
     from boomerang.base import settings
     from boomerang.base.execution import Execution
     from boomerang.commands import train
 
-    folder = tmp_path_factory.mktemp("trained")
     params = yaml.safe_load(yaml.safe_dump(SMALL_PARAMS))
-    params["prepare"]["data_path"] = str(write_purchases(folder / "purchases.csv"))
+    params["prepare"] |= prepare
     config = settings.validate_settings(params, "test")
     train.run(config, Execution(jobs=1, quiet=True, no_store=True), folder / "artifacts")
     return folder / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """Artifacts of a small training; read only."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train_small(folder, data_path=str(write_purchases(folder / "purchases.csv")))
+
+
+@pytest.fixture(scope="session")
+def trained_on_columns(tmp_path_factory) -> Path:
+    """Artifacts of a small training that reads a price, a product and a column called `month`; read only."""
+    folder = tmp_path_factory.mktemp("columns")
+    path = write_purchases_with_columns(folder / "purchases.csv")
+    columns = {"numeric_columns": ["price"], "categorical_columns": ["product", "month"]}
+    return train_small(folder, data_path=str(path), **columns)
 
 
 @pytest.fixture(scope="session")

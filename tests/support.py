@@ -15,6 +15,9 @@ SMALL_PARAMS = {
     "prepare": {
         "data_path": "data/purchases.csv",
         "group_column": None,
+        "numeric_columns": [],
+        "categorical_columns": [],
+        "max_values": 1000000,
         "label_delay_days": 0,
         "open_returned": False,
         "rate_strength": 20,
@@ -41,7 +44,13 @@ SMALL_PARAMS = {
     },
 }
 SMALL_PARAMS["train_trees"] = {"rounds": 20, "lr": 0.1, "leaves": 4, "early_stopping_patience": 0}
-SMALL_PARAMS["evaluate"] = {"n_folds": 0, "equivalence_margin": 0.005, "cost_missed": None, "cost_needless": None}
+SMALL_PARAMS["evaluate"] = {
+    "n_folds": 0,
+    "equivalence_margin": 0.005,
+    "cost_missed": None,
+    "cost_needless": None,
+    "shown_columns": [],
+}
 for section in ("train_time", "train_simple", "train_context"):
     SMALL_PARAMS[section] = dict.fromkeys(SMALL_PARAMS["train"])
 
@@ -59,6 +68,27 @@ def write_purchases(path: Path, n_rows: int = 200, changed_from: int | None = No
             if changed_from is not None and row >= changed_from:
                 when, returned, number = when + timedelta(days=4000), not returned, 10**6 * number
             writer.writerow((when.isoformat(), "yes" if returned else "no", number))
+    return path
+
+
+def write_purchases_with_columns(path: Path, n_rows: int = 200) -> Path:
+    """The same with a price, which is blank now and then, a product, some of them markup or blank, and a month.
+
+    What costs more than 15 comes back. The product of the last purchase has not been bought before.
+    """
+    with write_purchases(path, n_rows).open(newline="") as file:
+        rows = list(csv.reader(file))
+    draw = random.Random(3)
+    products = ["hat", "<b>scarf</b>", "", *(f"sock {number}" for number in range(20))]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*rows[0], "price", "product", "month"])
+        for when, returned, number in rows[1:]:
+            price = round(draw.uniform(1, 20), 2)
+            returned = "yes" if price > 15 else returned
+            shown_price = "" if draw.random() < 0.1 else price
+            product = "glove" if when == rows[-1][0] else draw.choice(products)
+            writer.writerow([when, returned, number, shown_price, product, draw.choice(["a", "b"])])
     return path
 
 

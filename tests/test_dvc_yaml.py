@@ -19,10 +19,13 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 SECTIONS = set(PARAMS)
 LEAVES = {f"{section}.{key}" for section, values in PARAMS.items() for key in values}
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-# Settings that a stage takes with the others and that leave its output as it is: a fold holds losses, but no verdict
-# and no costs.
+# Settings that a stage takes with the others and that leave its output as it is: a fold holds losses, but no verdict,
+# no costs and no values of columns.
 WITHOUT_EFFECT = {
-    "backtest": {"evaluate.equivalence_margin", "evaluate.cost_missed", "evaluate.cost_needless"},
+    "backtest": {
+        *("evaluate.equivalence_margin", "evaluate.cost_missed", "evaluate.cost_needless"),
+        "evaluate.shown_columns",
+    },
 }
 
 

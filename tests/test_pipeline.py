@@ -30,6 +30,9 @@ TREES = {"train_trees", *AFTER}
 EVERYTHING = {"prepare", "sequences", *TRAININGS, *TREES}
 RERUNS = {
     "prepare.group_column": ("customer", EVERYTHING),
+    "prepare.numeric_columns": (["price"], EVERYTHING),
+    "prepare.categorical_columns": (["product"], EVERYTHING),
+    "prepare.max_values": (1000, EVERYTHING),
     "prepare.label_delay_days": (14.0, EVERYTHING),
     "prepare.open_returned": (True, EVERYTHING),
     "prepare.rate_strength": (10.0, EVERYTHING),
@@ -45,6 +48,7 @@ RERUNS = {
     "evaluate.equivalence_margin": (0.01, {"evaluate"}),
     "evaluate.cost_missed": (8.0, {"evaluate"}),
     "evaluate.cost_needless": (1.0, {"evaluate"}),
+    "evaluate.shown_columns": (["product"], {"evaluate"}),
     "sequences.seq_lengths": ([2], EVERYTHING - {"prepare"}),
     "sequences.max_seq_cap": (3, EVERYTHING - {"prepare"}),
     "train_trees.rounds": (30, TREES),

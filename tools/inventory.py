@@ -29,7 +29,8 @@ def find_unaccounted(root: Path) -> list[str]:
 
 def _compare_names(folder: Path, metadata: Metadata) -> list[str]:
     """A line for each file that is left over or missing; hidden ones are passed over."""
-    expected = list_expected(metadata.seq_lengths).union(TOP_FILES)
+    has_values = metadata.columns is not None and bool(metadata.columns.categorical)
+    expected = list_expected(metadata.seq_lengths, has_values).union(TOP_FILES)
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     found = {path.as_posix() for path in files if not path.parts[0].startswith(".")}
     lines = [f"{ARTIFACTS}/{name} is left over: {METADATA_FILE} knows of no such file" for name in found - expected]

@@ -81,9 +81,19 @@ ENSEMBLES_BY_GROUP = {
 }
 
 
-def choose_ensembles(own_past: bool) -> dict[str, EnsembleSpec]:
-    """The ensembles by name: of a training in which each purchase has a past of its own, or of one stream."""
-    return ENSEMBLES_BY_GROUP if own_past else ENSEMBLES
+def choose_ensembles(own_past: bool, further: tuple[str, ...] = ()) -> dict[str, EnsembleSpec]:
+    """The ensembles by name.
+
+    Parameters
+    ----------
+    own_past : bool
+        Whether each purchase has a past of its own, or all are one stream.
+    further : tuple of str
+        What `context` reads of further columns, as `Columns.features` has it.
+    """
+    found = ENSEMBLES_BY_GROUP if own_past else ENSEMBLES
+    context = found["context"]
+    return {**found, "context": replace(context, features=(*context.features, *further))} if further else found
 
 
 # All members of the ensembles that tell about the next purchase.

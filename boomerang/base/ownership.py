@@ -84,8 +84,8 @@ def _find_additions(folder: Path, name: str) -> list[str]:
 
 
 def _is_called_like_ours(name: str) -> bool:
-    """Whether a run writes files of this path in its folder, with members of whatever lengths."""
-    return re.sub(r"seq[1-9]\d*\.", "seq1.", name) in list_expected([1]).union(TOP_FILES)
+    """Whether a run writes files of this path in its folder, by whatever settings."""
+    return re.sub(r"seq[1-9]\d*\.", "seq1.", name) in list_expected([1], has_values=True).union(TOP_FILES)
 
 
 def _names(folder: Path, files: Iterable[Path]) -> Iterator[str]:

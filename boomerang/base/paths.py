@@ -17,6 +17,8 @@ METADATA_FILE = "models_meta.json"
 METRICS_FILE = "metrics.json"
 CARD_FILE = "MODEL_CARD.md"
 BACKTEST_FILE = "backtest.json"
+# Beside the prepared purchases: how often those of each value of the categorical columns came back.
+VALUES_FILE = "values.parquet"
 # The libraries whose versions can change a byte of the artifacts.
 REQUIREMENTS_FILE = "requirements-pipeline.txt"
 
@@ -47,9 +49,18 @@ def trees_file(question: str) -> str:
     return f"{question}.json"
 
 
-def list_expected(seq_lengths: Iterable[int]) -> set[str]:
-    """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts, for members of `seq_lengths`."""
+def list_expected(seq_lengths: Iterable[int], has_values: bool) -> set[str]:
+    """The files in `OUTPUT_FOLDERS`, by their paths in the artifacts.
+
+    Parameters
+    ----------
+    seq_lengths : iterable of int
+        Of the members.
+    has_values : bool
+        Whether categorical columns are read.
+    """
     files = {f"prepared/{name}" for name in ("purchases.parquet", "scaler.json", "summary.json")}
+    files |= {f"prepared/{VALUES_FILE}"} if has_values else set()
     files |= {f"evaluation/{name}" for name in EVALUATION_FILES}
     files.add("sequences/lengths.json")
     files |= {f"{TREES}/{trees_file(question)}" for question in QUESTIONS}

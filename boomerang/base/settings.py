@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from boomerang.base import costs
 from boomerang.base.checks import Section, describe_faults, int_between, shown, within
+from boomerang.base.columns import ColumnList, ColumnName, Columns, find_twice
 from boomerang.base.datetime_settings import DatetimeSettings
 from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError
@@ -43,7 +44,7 @@ MAX_COST = 1e12
 Cost = Annotated[
     float | str,
     within(
-        f"an amount from 0 to {MAX_COST:g} or the word {' or '.join(costs.COST_COLUMNS)}",
+        f"an amount from 0 to {MAX_COST:g}, the word number or a numeric column",
         lambda cost: costs.is_cost(cost) and (isinstance(cost, str) or cost <= MAX_COST),
     ),
 ]
@@ -62,7 +63,7 @@ class PastSettings(Section):
         Purchases of the shop's average that a rate so far counts beside the group's own.
     """
 
-    group_column: Annotated[str, Field(min_length=1, max_length=200)] | None
+    group_column: ColumnName | None
     label_delay_days: DelayDays
     rate_strength: RateStrength
 
@@ -72,11 +73,20 @@ class PastSettings(Section):
         return round(self.label_delay_days * MICROSECONDS_A_DAY)
 
 
+class ColumnSettings(Columns):
+    """Further columns that are read, and how many purchases of the shop's average their rates count."""
+
+    rate_strength: RateStrength
+
+
 class PrepareSettings(DatetimeSettings):
     """How the CSV becomes scaled features in three parts."""
 
     data_path: Annotated[str, Field(min_length=1)]
-    group_column: Annotated[str, Field(min_length=1, max_length=200)] | None
+    group_column: ColumnName | None
+    numeric_columns: ColumnList
+    categorical_columns: ColumnList
+    max_values: Annotated[int, int_between(1, 1_000_000_000)]
     label_delay_days: DelayDays
     open_returned: bool
     rate_strength: RateStrength
@@ -92,15 +102,24 @@ class PrepareSettings(DatetimeSettings):
             return None
         return PastSettings(**{name: getattr(self, name) for name in PastSettings.model_fields})
 
-    @field_validator("group_column")
-    @classmethod
-    def _group_by_another_column(cls, name: str | None) -> str | None:
-        if name is not None and (name != name.strip() or name.lower() in ("datetime", "returned", "number")):
+    @property
+    def columns(self) -> ColumnSettings | None:
+        """The further columns that are read; None where there are none."""
+        if not self.numeric_columns and not self.categorical_columns:
+            return None
+        return ColumnSettings(
+            numeric=self.numeric_columns, categorical=self.categorical_columns, rate_strength=self.rate_strength
+        )
+
+    @model_validator(mode="after")
+    def _read_each_column_as_one_thing(self) -> "PrepareSettings":
+        groups = [] if self.group_column is None else [self.group_column]
+        if twice := find_twice([*groups, *self.numeric_columns, *self.categorical_columns]):
             raise ValueError(
-                f"must be the name of a further column, neither datetime, returned nor number, without outer blanks "
-                f"(found {shown(name)})"
+                f"group_column, numeric_columns and categorical_columns must name a column once (found {shown(twice)} "
+                f"twice)"
             )
-        return name
+        return self
 
     @model_validator(mode="after")
     def _leave_rows_to_train(self) -> "PrepareSettings":
@@ -173,6 +192,7 @@ class EvaluateSettings(Section):
     equivalence_margin: Margin
     cost_missed: Cost | None
     cost_needless: Cost | None
+    shown_columns: ColumnList
 
     @model_validator(mode="after")
     def _weigh_one_cost_against_the_other(self) -> "EvaluateSettings":
@@ -222,6 +242,25 @@ class Settings(Section):
                 f"evaluate.n_folds needs test purchases: prepare.test_split above 0, or n_folds 0 "
                 f"(found n_folds {self.evaluate.n_folds})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _take_costs_from_columns_that_are_read(self) -> "Settings":
+        asked = (self.evaluate.cost_missed, self.evaluate.cost_needless)
+        if fault := costs.find_no_column(asked, self.prepare.numeric_columns):
+            raise ValueError(f"evaluate.cost_missed and evaluate.cost_needless {fault}")
+        return self
+
+    @model_validator(mode="after")
+    def _show_columns_that_are_read(self) -> "Settings":
+        read, shown_columns = self.prepare.categorical_columns, self.evaluate.shown_columns
+        if foreign := [name for name in shown_columns if name not in read]:
+            raise ValueError(
+                f"evaluate.shown_columns must be among prepare.categorical_columns (found {shown(foreign[0])}, not in "
+                f"{shown(read)})"
+            )
+        if twice := find_twice(shown_columns):
+            raise ValueError(f"evaluate.shown_columns must name a column once (found {shown(twice)} twice)")
         return self
 
     @model_validator(mode="after")

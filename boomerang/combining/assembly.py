@@ -16,7 +16,6 @@ from boomerang.base.ensembles import (
     QUESTIONS,
     TREES,
     EnsembleSpec,
-    choose_ensembles,
     ensembles_answering,
 )
 from boomerang.base.paths import METADATA_FILE
@@ -200,7 +199,7 @@ def assemble_metadata(
     ArtifactError
         If a value is one that a predictor would refuse.
     """
-    specs = choose_ensembles(summary.past is not None)
+    specs = summary.specs
     precisions = {ensemble.training.precision for ensemble in trained.values()}
     with refusing_invalid(METADATA_FILE):
         return Metadata(
@@ -216,6 +215,7 @@ def assemble_metadata(
             reading=summary.reading,
             source=Source(file=summary.file, parts=summary.parts),
             past=summary.past,
+            columns=summary.columns,
             ensembles={
                 name: _describe_ensemble(specs[name], name, ensemble, combinations.alone[name], lengths.seq_lengths)
                 for name, ensemble in trained.items()

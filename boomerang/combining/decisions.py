@@ -6,7 +6,7 @@
 import math
 from dataclasses import dataclass
 
-from boomerang.base.costs import COST_COLUMNS, Cost, is_cost
+from boomerang.base.costs import Cost, is_cost
 from boomerang.base.errors import SettingsError
 
 # Thresholds of all purchases alike are printed and counted in thousandths.
@@ -43,7 +43,7 @@ class Costs:
     Raises
     ------
     SettingsError
-        If a cost is negative, not finite or no column that may be one, or both are 0.
+        If a cost is negative, not finite or no name of a column, or both are 0.
     """
 
     missed: Cost
@@ -93,9 +93,7 @@ def _check(missed: Cost, needless: Cost) -> None:
         if is_cost(cost):
             continue
         if isinstance(cost, str):
-            raise SettingsError(
-                f"{name} must be an amount or the word {' or '.join(COST_COLUMNS)} (found {cost!r:.200})"
-            )
+            raise SettingsError(f"{name} must be an amount or the name of a column (found {cost!r:.200})")
         raise SettingsError(f"{name} must be 0 or a finite number above (found {cost})")
     if (missed, needless) == (0, 0):
         raise SettingsError("cost_missed or cost_needless must be above 0 (found 0 for both)")

@@ -14,6 +14,7 @@ from boomerang.combining.artifacts import read_forest, read_member, read_metadat
 from boomerang.combining.metadata import Metadata
 from boomerang.combining.pools import Member, Pool
 from boomerang.combining.table_windows import TableWindows
+from boomerang.features.columns import add_columns, count_columns
 from boomerang.model.devices import one_thread
 from boomerang.model.forward import MemberForward
 from boomerang.model.lstm import MemberLSTM
@@ -54,7 +55,7 @@ class TrainedEnsembles:
         names: Iterable[str] = tuple(QUESTION_OF),
         device: torch.device = CPU,
     ) -> None:
-        self.metadata, self.device = metadata, device
+        self.metadata, self.artifacts_dir, self.device = metadata, artifacts_dir, device
         self._pools = {name: Pool.of(metadata, name) for name in names}
         self._models: dict[Member, MemberForward] = {}
         self._forests: dict[Member, Forest] = {}
@@ -93,8 +94,19 @@ class TrainedEnsembles:
         return self._forests[member]
 
     def scale(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A history with what is scaled of it as further columns, as its windows need it; raises DataError."""
-        return self.metadata.scaling.extend(table, self.metadata.scaled_features)
+        """A history, as `Purchases.table` has it, with what is scaled of it as further columns, as its windows need it.
+
+        Raises DataError as `Metadata.scale` does.
+        """
+        columns = self.metadata.columns if self.knows_purchase else None
+        if columns is not None:
+            table = add_columns(table, count_columns(table, columns, self.metadata.past))
+        return add_columns(table, self.metadata.scale(table, self.knows_purchase))
+
+    @property
+    def knows_purchase(self) -> bool:
+        """Whether anything that is loaded answers of a purchase just made, and so reads further columns."""
+        return any(QUESTION_OF[name] == "made" for name in self._pools)
 
     def windows(self, table: pd.DataFrame) -> TableWindows:
         """What members read of every row of a table (see `TableWindows`), to be scored piece by piece."""

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from boomerang.base.checks import Section, int_between, within
+from boomerang.base.columns import FeatureName
 from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import (
     BLEND,
@@ -23,6 +25,8 @@ from boomerang.base.ensembles import (
     ensembles_answering,
 )
 from boomerang.base.settings import HiddenSize, Length, NumLayers
+from boomerang.features.calendar import Table
+from boomerang.features.columns import ColumnRules, describe_columns
 from boomerang.features.known_past import PastRules
 from boomerang.features.prepared import Source
 from boomerang.features.scaler import Scaler
@@ -82,7 +86,7 @@ class EnsembleMetadata(TrainingFile):
 
     prefix: str
     input_size: int
-    features: list[str]
+    features: list[FeatureName]
     temperature: Temperature
     weighting: PrintedLine
     members: Annotated[list[MemberMetadata], Field(min_length=1)]
@@ -128,7 +132,7 @@ class TreesMetadata(TreesFigures):
     """Trees of one question: their file's SHA-256, how they were trained, and the names of what they read."""
 
     sha256: Sha256
-    features: list[MeasuredName]
+    features: list[FeatureName]
 
 
 class BlendMetadata(Section):
@@ -184,6 +188,8 @@ class Metadata(Section):
     reading: Reading
     source: Source
     past: PastRules | None
+    # Left out where there are none: files of trainings without further columns are as they were before there were any.
+    columns: Annotated[ColumnRules | None, Field(exclude_if=lambda columns: columns is None)] = None
     ensembles: dict[EnsembleName, EnsembleMetadata]
     combination: CombinationMetadata
     trees: dict[Question, TreesMetadata]
@@ -199,14 +205,39 @@ class Metadata(Section):
         """
         return SCALED_FEATURES if self.past is None else TIME_FEATURES
 
+    def scale(self, table: Table, with_columns: bool = True) -> dict[str, np.ndarray]:
+        """What is scaled of a history, by feature: float32 of shape (n_rows,).
+
+        Parameters
+        ----------
+        table : DataFrame or mapping of str to ndarray
+            `datetime` and `number`; and, `with_columns`, what `describe_columns` needs of further columns.
+        with_columns : bool
+            Whether the features of further columns are wanted: those that tell of the next purchase need none.
+
+        Raises
+        ------
+        DataError
+            If a number lies so far outside the range seen in training that float32 cannot hold it scaled.
+        """
+        scaled = self.scaling.transform(table, self.scaled_features).T
+        found = dict(zip(self.scaled_features, scaled, strict=True))
+        columns = self.columns if with_columns else None
+        return found if columns is None else found | describe_columns(table, columns, self.scaling)
+
     @property
     def specs(self) -> dict[str, EnsembleSpec]:
         """What members of each ensemble read."""
-        return choose_ensembles(self.past is not None)
+        return choose_ensembles(self.past is not None, self.further)
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The features of further columns."""
+        return self.columns.features if self.columns else ()
 
     def tree_inputs(self, question: str) -> tuple[TreeInput, ...]:
         """What the trees of a question read."""
-        return list_inputs(question, self.past is not None, self.seq_lengths[-1])
+        return list_inputs(question, self.past is not None, self.seq_lengths[-1], self.further)
 
     @property
     def n_labels(self) -> int:
@@ -224,14 +255,21 @@ class Metadata(Section):
             raise ValueError(f"labels must be {LABELS} (found {str(self.labels)[:200]})")
         if self.scaling.counts != (self.past is not None):
             raise ValueError("scaling must have the count of known purchases if and only if past is not null")
+        if self.columns and self.past:
+            of_both = {(one.base_rate, one.rate_strength) for one in (self.columns, self.past)}
+            if len(of_both) > 1:
+                raise ValueError(f"columns and past must have one base_rate and rate_strength (found {of_both})")
+        columns = self.columns.scaled if self.columns else ()
+        if (found := tuple(self.scaling.features[len(self.scaling.kind) :])) != columns:
+            raise ValueError(f"scaling must have what columns need, {columns} (found {str(found)[:200]})")
         for name, spec in self.specs.items():
             if name not in self.ensembles:
                 raise ValueError(f"ensembles must hold {name} (found {sorted(self.ensembles)})")
             ensemble = self.ensembles[name]
             expected = (f"{name}/{spec.prefix}", list(spec.features), len(spec.features))
-            if (found := (ensemble.prefix, ensemble.features, ensemble.input_size)) != expected:
+            if (described := (ensemble.prefix, ensemble.features, ensemble.input_size)) != expected:
                 raise ValueError(
-                    f"ensembles.{name} must have prefix, features, input_size {expected} (found {str(found)[:200]})"
+                    f"ensembles.{name} must have prefix, features, input_size {expected} (found {str(described)[:200]})"
                 )
             lengths = [member.seq_length for member in ensemble.members]
             if lengths != self.seq_lengths:

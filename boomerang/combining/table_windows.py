@@ -86,7 +86,8 @@ class TableWindows:
     def of_trees(self, question: str, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Those rows from `first` to `end` that trees answer for, and what they read of them (see `TreeTable`)."""
         if self._tree_table is None:
-            self._tree_table = TreeTable(self.past, self._inputs_of("context"), self._metadata.past)
+            features = self._metadata.specs["context"].features
+            self._tree_table = TreeTable(self.past, self._inputs_of("context"), features)
         rows = np.arange(first, end)
         rows = rows[self.past.n_known[rows] >= self._metadata.fewest_past_of_trees]
         return rows, self._tree_table.read(self._metadata.tree_inputs(question), rows)

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boomerang.base.columns import amount_of
+from boomerang.base.costs import find_no_column
 from boomerang.base.errors import DataError, SettingsError, about, exit_on_error
 from boomerang.base.files import writing
 from boomerang.base.links import is_cached
@@ -51,6 +53,9 @@ def predict(flags: argparse.Namespace) -> None:
         content = metadata.model_dump()
         print(json.dumps(content, indent=2) if flags.json else describe_training(metadata, artifacts_dir))
         return
+    numeric = metadata.columns.numeric if metadata.columns else ()
+    if isinstance(rule, Costs) and (fault := find_no_column((rule.missed, rule.needless), numeric)):
+        raise SettingsError(f"cost_missed and cost_needless {fault}")
     device = choose_device(flags.use_gpu)
     if flags.use_gpu and device.type == "cpu":
         tell("--use_gpu: no CUDA device found, predicting on the CPU")
@@ -80,8 +85,11 @@ def decide(rule: float | Costs | None, table: "Table") -> Decision | None:
 
     from boomerang.combining.row_costs import RowCosts
 
-    columns = {name: np.asarray(table[name])[-1:] for name in rule.columns}
-    for name, (value,) in columns.items():
+    columns = {amount_of(name): np.asarray(table[amount_of(name)])[-1:] for name in rule.columns}
+    for name, (value,) in zip(rule.columns, columns.values(), strict=True):
+        if np.isnan(value):
+            tell(f"note: {rule.words}, but this one has no {name}: nothing is decided about it")
+            return None
         if value < 0:
             tell(f"note: the {name} of the purchase, {value:g}, counts as a cost without its sign")
     costs = RowCosts.of(rule, columns, 1)
@@ -91,8 +99,8 @@ def decide(rule: float | Costs | None, table: "Table") -> Decision | None:
 
 def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Table", int]:
     """What members read of the history, as `Predictor.predict` takes it, and how many past purchases it holds."""
-    from boomerang.commands.known_history import select_history
-    from boomerang.reading.asked import append_purchase, parse_labels
+    from boomerang.commands.known_history import ask_of_columns, select_history
+    from boomerang.reading.asked import append_purchase, parse_labels, parse_purchase
     from boomerang.reading.purchases import read_purchases
 
     if flags.history is not None:
@@ -100,26 +108,33 @@ def read_history(flags: argparse.Namespace, metadata: "Metadata") -> tuple["Tabl
             labels = parse_labels(flags.history)
         tell_model(flags, metadata)
         return {"returned": labels}, len(labels)
-    reading = metadata.reading
+    reading, columns = metadata.reading, metadata.columns if flags.next_datetime is not None else None
+    if columns is None and (flags.next_column or flags.rates):
+        raise SettingsError("--next_column and --rates are for a training that reads further columns")
     with telling_model(flags, metadata, flags.history_csv):
-        purchases = read_purchases(flags.history_csv, **reading.model_dump(), **_past_of(metadata))
+        purchases = read_purchases(flags.history_csv, **reading.model_dump(), **_past_of(metadata), columns=columns)
     for note in purchases.notes:
         tell(f"{flags.history_csv}: {note}")
+    how, made = (reading.datetime_format, reading.timezone), None
+    table = purchases.table
+    if columns is not None:
+        table, made = ask_of_columns(flags, metadata, columns, purchases)
+    elif flags.next_datetime is not None:
+        made = parse_purchase(table, flags.next_datetime, flags.next_number, *how)
     tell_model(flags, metadata, flags.history_csv, purchases)
-    how = (reading.datetime_format, reading.timezone)
     if metadata.past is not None:
-        table, n_history = select_history(flags, metadata.past, purchases, how)
+        table, n_history = select_history(flags, metadata.past, table, made, purchases.group_values, how)
     else:
         for name in ("group", "now"):
             if getattr(flags, name) is not None:
                 raise SettingsError(f"--{name} is for a training with a group column or a label delay")
         # Of a purchase whose label is not known yet, nothing is known to this model.
-        table = purchases.table[~purchases.table["is_open"]].drop(columns="is_open")
+        table = table[~table["is_open"]].drop(columns="is_open")
         n_history = len(table)
-        if flags.next_datetime is not None:
-            table = append_purchase(table, flags.next_datetime, flags.next_number, *how)
+        if made is not None:
+            table = append_purchase(table, made, flags.next_datetime, reading.datetime_format)
     with about(flags.history_csv):
-        return metadata.scaling.extend(table, metadata.scaled_features), n_history
+        return table.assign(**metadata.scale(table, columns is not None)), n_history
 
 
 def _past_of(metadata: "Metadata") -> dict[str, Any]:
@@ -145,12 +160,16 @@ def tell_model(
     path, purchases : Path and Purchases, optional
         The history, where it is a file.
     """
+    from boomerang.commands.known_history import is_of_one_group
     from boomerang.features.prepared import printable_name
     from boomerang.serving.provenance import begins_with_training, describe_source, find_mismatch
 
     source, folder = metadata.source, flags.artifacts_dir or ARTIFACTS
-    # Labels that are open now may have been left out of the training.
-    mismatch = purchases and find_mismatch(source, purchases.table["datetime"][~purchases.table["is_open"]])
+    mismatch = None
+    # The past of one group is no history of a shop, and has far fewer purchases than one.
+    if purchases is not None and not is_of_one_group(metadata.past, purchases):
+        # Labels that are open now may have been left out of the training.
+        mismatch = find_mismatch(source, purchases.table["datetime"][~purchases.table["is_open"]])
     if mismatch:
         tell(
             f"warning: {path} does not look like the shop that the model in {folder} learned from "
@@ -202,7 +221,9 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
         raise SettingsError(f"--output must not be the file that is read (found {flags.output})")
     metadata = predictor.metadata
     with telling_model(flags, metadata, flags.csv):
-        purchases = read_purchases(flags.csv, **metadata.reading.model_dump(), keep_others=True, **_past_of(metadata))
+        columns = metadata.columns if predictor.knows_purchase else None
+        how = {**metadata.reading.model_dump(), **_past_of(metadata)}
+        purchases = read_purchases(flags.csv, **how, keep_others=True, columns=columns)
     for note in purchases.notes:
         tell(f"{flags.csv}: {note}")
     tell_model(flags, metadata, flags.csv, purchases)
@@ -231,7 +252,10 @@ def tell_own_costs(path: Path, rule: Costs, purchases: "Purchases", deciding: li
     )
     tell(f"note: {rule.words}, so each purchase has its own threshold{alone}")
     for name in rule.columns:
-        if n_negative := int((purchases.table[name] < 0).sum()):
+        amounts = purchases.table[amount_of(name)]
+        if n_blank := int(amounts.isna().sum()):
+            tell(f"note: {path}: {counted(n_blank, 'purchase')} without {name}: nothing is decided about them")
+        if n_negative := int((amounts < 0).sum()):
             tell(f"note: {path}: {counted(n_negative, name)} below 0 count as costs without their sign")
 
 

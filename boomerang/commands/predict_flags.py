@@ -11,7 +11,7 @@ from boomerang.combining.decisions import Costs
 
 # Flags that say what to predict, and by default are not given.
 PREDICTING = (
-    *("next_datetime", "next_number", "group", "now", "ensemble"),
+    *("next_datetime", "next_number", "next_column", "rates", "group", "now", "ensemble"),
     *("threshold", "cost_missed", "cost_needless", "weights"),
 )
 
@@ -24,6 +24,7 @@ NAMES = {name: f"--{name}" for name in PREDICTING} | {
         *("datetime_format", "timezone", "number_transform", "on_bad_rows"),
         *("val_split", "test_split", "seq_lengths", "max_seq_cap"),
         *("group_column", "label_delay_days", "open_returned", "rate_strength"),
+        *("numeric_columns", "categorical_columns", "max_values"),
     )
 }
 
@@ -55,6 +56,19 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
     )
     parser.add_argument("--next_number", metavar="NUMBER", help="and this is the number of the purchase just made")
     parser.add_argument(
+        "--next_column",
+        action="append",
+        metavar="NAME=VALUE",
+        help="and this is what it has in a further column that the training read, once for each: price=19.90; nothing "
+        "after the sign is a blank",
+    )
+    parser.add_argument(
+        "--rates",
+        choices=("history", "prepared"),
+        help="where the rates so far of its values, such as its product, come from: the purchases of --history_csv, or "
+        "the counts that the training wrote (default: history, or prepared where the file holds a single group)",
+    )
+    parser.add_argument(
         "--group",
         metavar="VALUE",
         help="whose purchase, where the training had a group column: a value of it in --history_csv, or ''",
@@ -83,7 +97,8 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
         "--cost_missed",
         type=parse_cost,
         metavar="COST",
-        help="of a return that was not acted on: an amount, or number, which is that of each purchase; and",
+        help="of a return that was not acted on: an amount, or the column that says it of each purchase, number or a "
+        "numeric one that the training read; and",
     )
     parser.add_argument(
         "--cost_needless", type=parse_cost, metavar="COST", help="of acting for nothing, likewise: sets the threshold"
@@ -137,6 +152,9 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
     for name in ("group", "now"):
         if getattr(flags, name) is not None and flags.history_csv is None:
             raise SettingsError(f"--{name} goes with --history_csv")
+    for name in ("next_column", "rates"):
+        if getattr(flags, name) is not None and not is_made:
+            raise SettingsError(f"--{name} goes with --next_datetime and --next_number")
     if is_made and flags.now is not None:
         raise SettingsError("--now goes with the next purchase; that of one just made is its --next_datetime")
     if flags.output is not None and flags.csv is None:

@@ -1,6 +1,7 @@
 """The flags of `train.py`: settings of `params.yaml`, and how to carry them out."""
 
 import argparse
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,16 @@ from boomerang.base.ensembles import ENSEMBLES
 from boomerang.base.errors import SettingsError
 from boomerang.base.execution import Execution
 from boomerang.base.paths import ARTIFACTS, ROOT, store_dir
+
+
+def parse_names(text: str) -> list[str]:
+    """`price,"weight, kg"` as names: commas part them, quotes keep one together; nothing is no name."""
+    try:
+        names = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"must be names like price,size (found {text!r:.100}: {error})") from None
+    return [name.strip() for name in names if name.strip() or "," in text]
+
 
 # Flag, section of params.yaml, type, function or choices, help. Ranges are checked with those of params.yaml. Trees and
 # ensembles have some keys in common, so the flags of the trees are called otherwise.
@@ -35,6 +46,7 @@ SETTING_FLAGS = (
     ("equivalence_margin", "evaluate", float, "difference of log loss below which a verdict calls models equivalent"),
     ("cost_missed", "evaluate", parse_cost, "what a missed return costs, an amount or number: that of the purchase"),
     ("cost_needless", "evaluate", parse_cost, "what acting on a purchase that stays costs, likewise"),
+    ("shown_columns", "evaluate", parse_names, "categorical columns whose values the report shows: name,name"),
     ("seed", "train", int, "seed of weights and order"),
     (
         "early_stopping_patience",
@@ -45,8 +57,11 @@ SETTING_FLAGS = (
     ("lr_schedule", "train", ("constant", "cosine"), "cosine: the learning rate falls from epoch to epoch"),
     ("precision", "train", ("fp32", "fp16", "bf16"), "number format of the matrix products; fp16 needs a GPU"),
     ("group_column", "prepare", str, "a further column, such as customer: a history for each of its values"),
+    ("numeric_columns", "prepare", parse_names, "further columns of numbers, such as price: name,name"),
+    ("categorical_columns", "prepare", parse_names, "further columns of text, such as product,country"),
+    ("max_values", "prepare", int, "different values of a categorical column, at most"),
     ("label_delay_days", "prepare", float, "days after a purchase until it is certain whether it comes back"),
-    ("rate_strength", "prepare", float, "a group's rate of returns is drawn to the shop's as by so many purchases"),
+    ("rate_strength", "prepare", float, "rates of groups and values are drawn to the shop's as by so many purchases"),
     ("number_transform", "prepare", ("asinh", "none"), "applied to number before scaling"),
     ("datetime_format", "prepare", str, "strptime pattern of dates that are not ISO 8601, like '%d/%m/%Y %H:%M'"),
     ("timezone", "prepare", str, "IANA zone to whose local time datetimes with an offset are converted"),

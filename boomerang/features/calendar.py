@@ -28,6 +28,11 @@ def log_counts(counts: np.ndarray) -> np.ndarray:
     return logs
 
 
+def transform_number(values: np.ndarray, number_transform: str) -> np.ndarray:
+    """Numbers as they are scaled: float64 of the same shape, NaN where they are NaN."""
+    return _apply(math.asinh, values) if number_transform == "asinh" else values
+
+
 def raw_features(table: Table, number_transform: str, features: tuple[str, ...] = SCALED_FEATURES) -> np.ndarray:
     """The features of each purchase before scaling.
 
@@ -62,7 +67,7 @@ def raw_features(table: Table, number_transform: str, features: tuple[str, ...] 
         # The first day of 1970 was a Thursday.
         (days.astype(np.int64) + 3) % 7,
     ]
-    columns.append(_apply(math.asinh, number) if number_transform == "asinh" else number)
+    columns.append(transform_number(number, number_transform))
     if LOG_GAP_SCALED in features:
         columns.append(_log_gaps(table))
     if LOG_COUNT_SCALED in features:

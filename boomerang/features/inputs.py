@@ -1,7 +1,7 @@
 """What the members of an ensemble read of each purchase."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -157,7 +157,17 @@ def gap_seconds(view: PastView, moments: np.ndarray) -> np.ndarray:
     return np.where(view.last >= 0, (moments[view.at] - moments[view.last]) / np.timedelta64(1, "s"), 0.0)
 
 
-def rate_so_far(n_returned: np.ndarray, n_known: np.ndarray, rules: PastRules) -> np.ndarray:
+class RateRules(Protocol):
+    """What a rate so far starts from: the share of returns in training, and how many purchases that counts."""
+
+    @property
+    def base_rate(self) -> float: ...
+
+    @property
+    def rate_strength(self) -> float: ...
+
+
+def rate_so_far(n_returned: np.ndarray, n_known: np.ndarray, rules: RateRules) -> np.ndarray:
     """The share of returns among known purchases, drawn to the shop's: ``(returns + k p) / (n + k)``.
 
     With p the base rate and k the rate strength: the mean of a beta distribution whose prior mean is p, as sure
@@ -167,7 +177,7 @@ def rate_so_far(n_returned: np.ndarray, n_known: np.ndarray, rules: PastRules) -
     ----------
     n_returned, n_known : ndarray of shape (n,), int
         How many came back, of how many.
-    rules : PastRules
+    rules : RateRules
         With p and k.
     """
     rates: np.ndarray = (n_returned + rules.rate_strength * rules.base_rate) / (n_known + rules.rate_strength)

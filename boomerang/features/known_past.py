@@ -139,30 +139,42 @@ def find_known_past(table: Table, rules: PastSettings | None) -> KnownPast:
     if rules is None and "is_open" not in table:
         every, none = np.arange(n_rows), np.zeros(n_rows, dtype=np.int64)
         return KnownPast(returned, every, none, none, every)
-    groups, moments, limits = np.zeros(n_rows, dtype=np.int64), np.arange(n_rows), np.arange(n_rows) - 1
+    groups = np.zeros(n_rows, dtype=np.int64)
     # Labels alone, which have no time, are the known past of one group.
-    if rules is not None and order_column(table) in table:
-        moments = to_microseconds(table)
-        limits = latest_certain(moments, rules.delay)
-        if rules.group_column is not None:
-            groups = np.asarray(table["group"]).astype(np.int64)
-    is_past = groups != NOBODY
-    if "is_open" in table:
-        is_past &= ~np.asarray(table["is_open"]).astype(bool)
+    if rules is not None and rules.group_column is not None and order_column(table) in table:
+        groups = np.asarray(table["group"]).astype(np.int64)
+    is_past = (groups != NOBODY) & ~find_open(table)
     by_group = np.argsort(groups, kind="stable")
     rows = by_group[is_past[by_group]]
     # Where each group begins in the stream: codes count from 0.
     sizes = np.bincount(groups[rows], minlength=int(groups.max(initial=0)) + 1)
     begins = np.cumsum(sizes) - sizes
     starts = np.where(groups == NOBODY, 0, begins[groups])
-    # Purchases up to `limits` are those above a certain row. A group and a row are one number that fits 64 bits, and
-    # numbers that ascend are found fastest.
+    # A group and a row are one number that fits 64 bits, and numbers that ascend are found fastest.
     step = n_rows + 1
-    asked = groups * step + np.searchsorted(moments, limits, side="right")
+    asked = groups * step + find_known_ends(table, rules)
     ends = np.empty(n_rows, dtype=np.int64)
     ends[by_group] = np.searchsorted(groups[rows] * step + rows, asked[by_group])
     ends[groups == NOBODY] = 0
     return KnownPast(returned, rows, begins[groups[rows]], starts, ends)
+
+
+def find_known_ends(table: Table, rules: PastSettings | None) -> np.ndarray:
+    """Above which row of the table the labels are known to each: of shape (n_rows,), int64, never falling.
+
+    Parameters are those of `find_known_past`. What is open is not known, wherever it stands.
+    """
+    if rules is None or order_column(table) not in table:
+        return np.arange(len(table["returned"]))
+    moments = to_microseconds(table)
+    return np.searchsorted(moments, latest_certain(moments, rules.delay), side="right")
+
+
+def find_open(table: Table) -> np.ndarray:
+    """Whose label is not known yet: of shape (n_rows,), bool."""
+    if "is_open" not in table:
+        return np.zeros(len(table["returned"]), dtype=bool)
+    return np.asarray(table["is_open"]).astype(bool)
 
 
 def select_past(table: Table, rules: PastSettings, group: int, now: np.datetime64, inclusive: bool) -> np.ndarray:
@@ -181,12 +193,20 @@ def select_past(table: Table, rules: PastSettings, group: int, now: np.datetime6
     inclusive : bool
         Whether a purchase made at this very time can be past: so where the purchase in question is still to come.
     """
-    moments = to_microseconds(table)
-    # What is still to come is made a moment after all of this time.
-    at = now.astype("datetime64[us]").astype(np.int64)
-    is_past = moments <= (at - rules.delay if inclusive else latest_certain(at, rules.delay))
+    is_past = find_certain(table, rules, now, inclusive)
     if rules.group_column is not None:
         is_past &= (np.asarray(table["group"]) == group) & (group != NOBODY)
-    if "is_open" in table:
-        is_past &= ~np.asarray(table["is_open"]).astype(bool)
     return np.flatnonzero(is_past)
+
+
+def find_certain(table: Table, rules: PastSettings | None, now: np.datetime64, inclusive: bool) -> np.ndarray:
+    """Whose labels are known at a time, of any group: of shape (n_rows,), bool; parameters as in `select_past`.
+
+    Without rules, all that are not open: then nothing was made later.
+    """
+    is_known = ~find_open(table)
+    if rules is not None:
+        # What is still to come is made a moment after all of this time.
+        at = now.astype("datetime64[us]").astype(np.int64)
+        is_known &= to_microseconds(table) <= (at - rules.delay if inclusive else latest_certain(at, rules.delay))
+    return is_known

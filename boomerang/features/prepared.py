@@ -10,18 +10,23 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between, shown
+from boomerang.base.columns import Columns, code_of, known_of, raw_of
 from boomerang.base.datetime_settings import Reading
 from boomerang.base.ensembles import (
     KNOWN_PAST_FEATURES,
     PARTS,
     RETURNED_LAG1,
     SCALED_FEATURES,
+    EnsembleSpec,
     Part,
+    choose_ensembles,
     order_column,
 )
 from boomerang.base.errors import ArtifactError
+from boomerang.base.paths import VALUES_FILE
 from boomerang.base.settings import TestSplit, ValSplit
 from boomerang.base.stage_files import read_table
+from boomerang.features.columns import ColumnRules
 from boomerang.features.known_past import NOBODY, PastRules
 
 # The longest name that a file system takes is of 255 bytes.
@@ -105,10 +110,23 @@ class SummaryFile(Source, extra="ignore"):
     # What readers of the figures must know of the file first.
     warnings: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(default_factory=list)
     past: PastRules | None = None
+    columns: ColumnRules | None = None
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The features of further columns."""
+        return self.columns.features if self.columns else ()
+
+    @property
+    def specs(self) -> dict[str, EnsembleSpec]:
+        """What members of each ensemble read."""
+        return choose_ensembles(self.past is not None, self.further)
 
 
-def read_prepared(path: Path) -> pd.DataFrame:
+def read_prepared(path: Path, columns: Columns | None = None) -> pd.DataFrame:
     """Purchases in time order: `datetime`, `returned` 0 or 1, `part`, and the scaled features, float32.
+
+    `columns` are the further columns of the training, whose features are read too.
 
     Where the datetimes of the CSV had offsets, their order is that of a further column, `instant`. Where each purchase
     has a past of its own there are also `group` (int, -1 for nobody; with a group column), `n_known` (int), and the
@@ -121,7 +139,8 @@ def read_prepared(path: Path) -> pd.DataFrame:
     """
     of_past = (RETURNED_LAG1, *KNOWN_PAST_FEATURES)
     optional = ("instant", "group", "n_known", *of_past)
-    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES], optional=optional)
+    further = columns.features if columns else ()
+    table = read_table(path, ["datetime", "returned", "part", *SCALED_FEATURES, *further], optional=optional)
     order = order_column(table)
     no_times = [name for name in ("datetime", order) if table[name].dtype.kind != "M" or table[name].isna().any()]
     if no_times or not table[order].is_monotonic_increasing:
@@ -133,7 +152,7 @@ def read_prepared(path: Path) -> pd.DataFrame:
     if in_parts.tolist() != np.repeat(PARTS, counts).tolist() or 0 in counts[:2]:
         found = ", ".join(f"{part} {count}" for part, count in zip(PARTS, counts, strict=True))
         raise ArtifactError(f"{path}: part must be train, then val, then test (found {found} of {len(table)} rows)")
-    features = table[[name for name in dict.fromkeys((*SCALED_FEATURES, *of_past)) if name in table]]
+    features = table[[name for name in dict.fromkeys((*SCALED_FEATURES, *of_past, *further)) if name in table]]
     if set(features.dtypes) != {np.dtype("float32")} or not np.isfinite(features.to_numpy()).all():
         raise ArtifactError(f"{path}: {', '.join(map(str, features))} must be finite float32 in every row")
     for name, least in (("group", NOBODY), ("n_known", 0)):
@@ -150,14 +169,38 @@ def read_number(path: Path) -> pd.Series:
     return number
 
 
-def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+def read_amounts(path: Path, name: str) -> pd.Series:
+    """A numeric column as the CSV has it, float64, NaN where it is not given; raises ArtifactError likewise."""
+    amounts = read_table(path, [raw_of(name)])[raw_of(name)]
+    if amounts.dtype != np.float64 or np.isinf(amounts.to_numpy()).any():
+        raise ArtifactError(f"{path}: {raw_of(name)} must be finite float64, or not given, in every row")
+    return amounts
+
+
+def read_known(path: Path, name: str) -> pd.Series:
+    """How many labels of each purchase's value in a categorical column were known; raises ArtifactError likewise."""
+    column = known_of(name)[0]
+    n_known = read_table(path, [column])[column]
+    if n_known.dtype != np.int64 or (n_known < 0).any():
+        raise ArtifactError(f"{path}: {column} must be int64, 0 or more, in every row")
+    return n_known
+
+
+def read_history(prepared_dir: Path, columns: Columns | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """The purchases as `prepare` had read them, before it split them, and the rows of each part.
+
+    Parameters
+    ----------
+    prepared_dir : Path
+        Output of `prepare`.
+    columns : Columns, optional
+        The further columns of the training.
 
     Returns
     -------
     DataFrame
         As the table of `Purchases`: `datetime`, `instant` where the CSV had offsets, `returned`, `group` where there is
-        a group column, and `number`, in time order.
+        a group column, `number`, and further columns, in time order.
     dict of str to int
         Rows of `train`, `val` and `test`, each with those of the embargo after it.
 
@@ -167,9 +210,40 @@ def read_history(prepared_dir: Path) -> tuple[pd.DataFrame, dict[str, int]]:
         As `read_prepared`, or where a number is not finite.
     """
     path = prepared_dir / "purchases.parquet"
-    table, number = read_prepared(path), read_number(path)
-    columns = [name for name in ("datetime", "instant", "returned", "group") if name in table]
-    return table[columns].assign(number=number), _count_split(table["part"])
+    table = read_prepared(path)
+    history = table[[name for name in ("datetime", "instant", "returned", "group") if name in table]]
+    further = {raw_of(name): read_amounts(path, name) for name in (columns.numeric if columns else ())}
+    values = read_values(prepared_dir, columns)["column"] if columns and columns.categorical else pd.Series(dtype="str")
+    n_values = values.value_counts()
+    for name in columns.categorical if columns else ():
+        codes = read_table(path, [code_of(name)])[code_of(name)]
+        if codes.dtype != np.int64 or not codes.between(0, n_values[name] - 1).all():
+            raise ArtifactError(f"{path}: {code_of(name)} must be int64, from 0 to {n_values[name] - 1}, in every row")
+        further[code_of(name)] = codes
+    return history.assign(number=read_number(path), **further), _count_split(table["part"])
+
+
+def read_values(prepared_dir: Path, columns: Columns) -> pd.DataFrame:
+    """How often purchases of each value of the categorical columns came back, as `tally` counts it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged or of other columns.
+    """
+    path = prepared_dir / VALUES_FILE
+    values = read_table(path, ["column", "value", "n_known", "n_returned"])
+    is_text = all(pd.api.types.is_string_dtype(values[name]) for name in ("column", "value"))
+    if not is_text or values[["column", "value"]].isna().any(axis=None):
+        raise ArtifactError(f"{path}: column and value must be text in every row")
+    if list(values["column"].unique()) != columns.categorical or values.duplicated(["column", "value"]).any():
+        raise ArtifactError(f"{path} must hold the values of {', '.join(columns.categorical)}, each once")
+    n_known, n_returned = values["n_known"], values["n_returned"]
+    if {n_known.dtype, n_returned.dtype} != {np.dtype("int64")} or not (
+        (n_returned >= 0) & (n_returned <= n_known)
+    ).all():
+        raise ArtifactError(f"{path}: n_known and n_returned must be counts, int64, of which n_returned is the smaller")
+    return values
 
 
 def _count_split(parts: pd.Series) -> dict[str, int]:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from boomerang.base.ensembles import TIME_FEATURES, order_column
 from boomerang.base.errors import DataError, SettingsError
-from boomerang.base.settings import MICROSECONDS_A_DAY, PastSettings
+from boomerang.base.settings import MICROSECONDS_A_DAY, ColumnSettings, PastSettings
 from boomerang.base.wording import counted
+from boomerang.features.columns import ColumnRules, add_columns, count_columns, describe_columns, list_raw
 from boomerang.features.inputs import describe_past, gap_seconds
 from boomerang.features.known_past import PastRules, find_known_past, latest_certain, to_microseconds
 from boomerang.features.scaler import Scaler
@@ -31,11 +32,14 @@ class Prepared:
         Fitted on the training rows.
     rules : PastRules or None
         What the past of a purchase is.
+    columns : ColumnRules or None
+        Further columns that are read.
     """
 
     table: pd.DataFrame
     scaler: Scaler
     rules: PastRules | None
+    columns: ColumnRules | None
 
 
 def set_aside(table: pd.DataFrame, past: PastSettings | None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -80,17 +84,21 @@ def prepare_table(
     test_split: float,
     number_transform: Literal["asinh", "none"],
     past: PastSettings | None = None,
+    columns: ColumnSettings | None = None,
 ) -> Prepared:
     """Purchases with their part and their scaled features, and what the training rows gave.
 
     Parameters
     ----------
     table : DataFrame
-        `datetime`, `returned` (0 or 1) and `number`, in time order; `group` where there is a group column.
+        `datetime`, `returned` (0 or 1) and `number`, in time order; `group` where there is a group column, and further
+        columns as `Purchases.table` has them.
     val_split, test_split, number_transform
         As the settings of the same names.
     past : PastSettings, optional
         Where each purchase has a past of its own.
+    columns : ColumnSettings, optional
+        Further columns that are read.
 
     Raises
     ------
@@ -105,16 +113,27 @@ def prepare_table(
         label = "yes" if train_labels.iloc[0] else "no"
         n_train = counted(len(train_labels), "training purchase")
         raise DataError(f"the {n_train} must hold both labels (found only {label})")
-    if past is None:
-        scaler = Scaler.fit(table[is_train], number_transform)
-        return Prepared(scaler.extend(table), scaler, None)
-    rules = PastRules(**past.model_dump(), base_rate=round(float(train_labels.mean()), 6))
-    known = find_known_past(table, rules)
-    view, moments = known.of_rows(), np.asarray(table[order_column(table)])
-    table = table.assign(n_known=known.n_known)
-    scaler = Scaler.fit(table[is_train].assign(gap_seconds=gap_seconds(view, moments)[is_train]), number_transform)
-    described = describe_past(view, moments, known.returned, scaler, rules)
-    return Prepared(scaler.extend(table, TIME_FEATURES).assign(**described), scaler, rules)
+    base_rate = round(float(train_labels.mean()), 6)
+    rules = None if past is None else PastRules(**past.model_dump(), base_rate=base_rate)
+    further, of_columns = None, {}
+    if columns is not None:
+        further = ColumnRules(**columns.model_dump(), base_rate=base_rate)
+        table = add_columns(table, count_columns(table, columns, rules))
+        of_columns = list_raw(table[is_train], columns, number_transform)
+    if rules is None:
+        scaler = Scaler.fit(table[is_train], number_transform, of_columns)
+        scaled = scaler.extend(table)
+    else:
+        known = find_known_past(table, rules)
+        view, moments = known.of_rows(), np.asarray(table[order_column(table)])
+        table = table.assign(n_known=known.n_known)
+        of_train = table[is_train].assign(gap_seconds=gap_seconds(view, moments)[is_train])
+        scaler = Scaler.fit(of_train, number_transform, of_columns)
+        described = describe_past(view, moments, known.returned, scaler, rules)
+        scaled = scaler.extend(table, TIME_FEATURES).assign(**described)
+    if further is not None:
+        scaled = add_columns(scaled, describe_columns(table, further, scaler))
+    return Prepared(scaled, scaler, rules, further)
 
 
 def _hold_back(parts: np.ndarray, moments: np.ndarray, past: PastSettings) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The min-max scaler, fitted on training purchases only."""
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +25,7 @@ class Scaler(Section):
     Attributes
     ----------
     features : list of str
-        Names, in the order of the columns.
+        Names, in the order of the columns: those of `kind`, then what is scaled of further columns.
     number_transform : {"asinh", "none"}
         Applied to `number` before scaling.
     data_min, data_max : list of float
@@ -36,7 +38,12 @@ class Scaler(Section):
     data_max: list[float]
 
     @classmethod
-    def fit(cls, train_table: pd.DataFrame, number_transform: Literal["asinh", "none"]) -> "Scaler":
+    def fit(
+        cls,
+        train_table: pd.DataFrame,
+        number_transform: Literal["asinh", "none"],
+        further: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> "Scaler":
         """The range of each feature over `train_table`, which must hold training rows only.
 
         Parameters
@@ -45,28 +52,37 @@ class Scaler(Section):
             As for `raw_features`.
         number_transform : {"asinh", "none"}
             Applied to `number`.
+        further : mapping of str to ndarray of shape (n_rows,)
+            By feature, what else is scaled, before scaling; NaN where it is not given.
 
         Raises
         ------
         DataError
-            If the range of `number` is more than float64 can hold.
+            If the range of `number`, or of a further feature, is more than float64 can hold.
         """
         features = KINDS["n_known" in train_table]
         values = raw_features(train_table, number_transform, features)
         low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
-        number = SCALED_FEATURES.index("number_scaled")
-        if not math.isfinite(high[number] - low[number]):
-            raise DataError(
-                f"number must span a range that float64 can hold over the training purchases, or number_transform be "
-                f"asinh (found {low[number]!r} to {high[number]!r})"
-            )
+        for found in further.values():
+            given = found[~np.isnan(found)]
+            # What is given in no training purchase is a constant, which scaling makes 0.
+            low.append(float(given.min()) if len(given) else 0.0)
+            high.append(float(given.max()) if len(given) else 0.0)
+        features = (*features, *further)
+        for name, least, most in zip(features, low, high, strict=True):
+            if not math.isfinite(most - least):
+                column = name.removesuffix("_scaled").removesuffix("_value")
+                raise DataError(
+                    f"{column} must span a range that float64 can hold over the training purchases, or "
+                    f"number_transform be asinh (found {least!r} to {most!r})"
+                )
         return cls(features=list(features), number_transform=number_transform, data_min=low, data_max=high)
 
     @model_validator(mode="after")
     def _hold_a_range_of_each_feature(self) -> "Scaler":
-        if tuple(self.features) not in KINDS:
+        if tuple(self.features[: len(self.kind)]) != self.kind or len(set(self.features)) < len(self.features):
             rule = " or ".join(str(list(kind)) for kind in KINDS)
-            raise ValueError(f"features must be {rule} (found {str(self.features)[:200]})")
+            raise ValueError(f"features must begin with {rule}, each once (found {str(self.features)[:200]})")
         if not len(self.data_min) == len(self.data_max) == len(self.features):
             found = f"{len(self.data_min)}, {len(self.data_max)}"
             raise ValueError(f"data_min and data_max must have {len(self.features)} numbers each (found {found})")
@@ -74,6 +90,11 @@ class Scaler(Section):
             if not 0 <= high - low < math.inf:
                 raise ValueError(f"data_max must be a finite way above data_min (found {low!r} to {high!r})")
         return self
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What is scaled of time, number, gap and count: one of `KINDS`."""
+        return KINDS[self.counts]
 
     @property
     def counts(self) -> bool:
@@ -89,7 +110,7 @@ class Scaler(Section):
         return 1 / ranges, 0 - low * (1 / ranges)
 
     def transform(self, table: Table, features: tuple[str, ...] = ()) -> np.ndarray:
-        """The scaled features of `table`, or the first of them, where only those are asked for.
+        """The scaled features of `kind`, or the first of them, where only those are asked for.
 
         ``(x - data_min) / (data_max - data_min)``, to the last bit as scikit-learn's `MinMaxScaler` computes it, whose
         import would take longer than a prediction. Values outside the range seen in
@@ -107,7 +128,7 @@ class Scaler(Section):
         """
         # What is too large becomes infinite here, and is refused below.
         with np.errstate(over="ignore"):
-            values = raw_features(table, self.number_transform, features or tuple(self.features))
+            values = raw_features(table, self.number_transform, features or self.kind)
             n_features = values.shape[1]
             factors, offsets = self._factors
             values = values * factors[:n_features] + offsets[:n_features]
@@ -124,7 +145,7 @@ class Scaler(Section):
 
     def extend(self, table: pd.DataFrame, features: tuple[str, ...] = ()) -> pd.DataFrame:
         """`table` with its scaled features as further columns; parameters and errors are those of `transform`."""
-        columns = list(features or self.features)
+        columns = list(features or self.kind)
         scaled = pd.DataFrame(self.transform(table, features), columns=columns, index=table.index)
         return pd.concat([table, scaled], axis=1)
 

@@ -1,11 +1,10 @@
 """How well each question is answered on the test purchases, from the purchases and the trained ensembles."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from boomerang.base.columns import amount_of
 from boomerang.base.ensembles import (
     BLEND,
     COMBINATION,
@@ -23,7 +22,7 @@ from boomerang.combining.inference import TrainedEnsembles
 from boomerang.combining.row_costs import RowCosts
 from boomerang.measures import metrics
 from boomerang.measures.baselines import predict_baselines
-from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, Stratum, TestFigures
+from boomerang.measures.evaluation import Answers, Curves, Decisions, OverTime, Resampling, TestFigures
 from boomerang.measures.figures import compare_losses, find_contenders, measure_models
 from boomerang.measures.gains import count_caught, list_gains
 from boomerang.measures.importance import Importance, permutation_importance
@@ -31,6 +30,7 @@ from boomerang.measures.intervals import N_RESAMPLES, TABLE_CONFIDENCE
 from boomerang.measures.known_past_baselines import predict_by_known_past
 from boomerang.measures.metrics import DIGITS, round_figure
 from boomerang.measures.parts import list_compared, tell_parts
+from boomerang.measures.strata import Strata, divide_by_known_past, divide_by_values, measure_strata
 from boomerang.measures.test_set import RIVALS, SEED, ModelKind, ModelPredictions, TestSet
 from boomerang.measures.verdicts import explain_calibration, write_verdict
 from boomerang.measures.worth import measure_worth
@@ -47,7 +47,9 @@ def measure_test_part(
     Parameters
     ----------
     table : DataFrame
-        Purchases in time order, as `read_prepared` returns them, with the columns that `costs` names.
+        Purchases in time order, as `read_prepared` returns them, with the columns that `costs` names, called as
+        `amount_of` has it, and, of each categorical column, how many labels of a purchase's value were known, called as
+        `known_of` has it.
     ensembles : TrainedEnsembles
         All of them.
     margin : float
@@ -66,7 +68,9 @@ def measure_test_part(
     returned = table["returned"].to_numpy()
     before = np.concatenate([returned[table["part"] == part] for part in ("train", "val")])
     test_set = TestSet(returned[first:], before, int((table["part"] == "val").sum()), margin)
-    strata = _divide_by_known_past(table, first)
+    columns, by_known_past = ensembles.metadata.columns, divide_by_known_past(table, first)
+    # Of the next purchase no value is known when it is asked about.
+    by_column = {"next": {}, "made": divide_by_values(table, first, columns.categorical if columns else [])}
     datetimes = table["datetime"].iloc[first:].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
     rows = None if costs is None else _cost_rows(costs, table.iloc[first:])
     models = predict_test_part(table, first, ensembles)
@@ -76,21 +80,29 @@ def measure_test_part(
         answered_by = ensembles.metadata.blend[question].answered_by
         n_trees = ensembles.metadata.trees[question].best_round
         questions[question] = answer_question(
-            question, answered_by, n_trees, test_set, models[question], datetimes, importance, rows, strata
+            question,
+            answered_by,
+            n_trees,
+            test_set,
+            models[question],
+            datetimes,
+            importance,
+            rows,
+            by_known_past,
+            by_column[question],
         )
     resampling = Resampling(n_resamples=N_RESAMPLES, confidence=TABLE_CONFIDENCE)
     return TestFigures(majority_accuracy=test_set.majority_accuracy, resampling=resampling, questions=questions)
 
 
 def _cost_rows(costs: Costs, table: pd.DataFrame) -> RowCosts:
-    columns = {name: table[name].to_numpy() for name in costs.columns}
-    for name, values in columns.items():
-        if (largest := float(np.abs(values).max())) > MAX_COST:
+    for name in costs.columns:
+        if (largest := float(table[amount_of(name)].abs().max())) > MAX_COST:
             raise SettingsError(
                 f"evaluate.cost_missed, evaluate.cost_needless: {name} must be at most {MAX_COST:g} in every test "
                 f"purchase to be a cost (found {largest:g})"
             )
-    return RowCosts.of(costs, columns, len(table))
+    return RowCosts.of(costs, table, len(table))
 
 
 def predict_test_part(
@@ -100,9 +112,9 @@ def predict_test_part(
     logits = ensembles.member_logits(table, first, len(table))
     metadata = ensembles.metadata
     if metadata.past:
-        baselines = predict_by_known_past(table, metadata.past, metadata.n_labels)
+        baselines = predict_by_known_past(table, metadata.past, metadata.n_labels, metadata.further)
     else:
-        baselines = predict_baselines(table, metadata.n_labels)
+        baselines = predict_baselines(table, metadata.n_labels, metadata.further)
     kinds: dict[str, ModelKind] = {BLEND: "blend", TREES: "trees", COMBINATION: "combination"}
     found = {}
     for question in QUESTIONS:
@@ -134,7 +146,8 @@ def answer_question(
     datetimes: list[str],
     importance: Importance,
     rows: RowCosts | None = None,
-    strata: dict[str, np.ndarray] | None = None,
+    by_known_past: Strata | None = None,
+    by_column: dict[str, Strata] | None = None,
 ) -> Answers:
     """How one question is answered.
 
@@ -156,8 +169,10 @@ def answer_question(
         Of the blend.
     rows : RowCosts, optional
         What mistakes about each test purchase cost, where it shall be measured what acting is worth.
-    strata : dict of str to ndarray of shape (n_test,), bool, optional
+    by_known_past : dict of str to ndarray of shape (n_test,), bool, optional
         Test purchases by how much of their past is known, where that differs.
+    by_column : dict of str to dict, optional
+        The same by whether a label of their value is known, by categorical column.
     """
     by_name, judged = {model.name: model for model in models}, BLEND
     ours, figures = by_name[judged].probabilities, measure_models(test_set, models)
@@ -179,32 +194,14 @@ def answer_question(
         learned=any(model.beats_chance for model in figures),
         calibration=explain_calibration(test_set, next(model for model in figures if model.name == judged)),
         models=figures,
-        by_known_past={
-            name: _measure_stratum(test_set, models, is_in) for name, is_in in (strata or {}).items() if is_in.any()
-        },
+        by_known_past=measure_strata(test_set, models, by_known_past or {}),
+        by_column={name: measure_strata(test_set, models, strata) for name, strata in (by_column or {}).items()},
         curves={name: _measure_curves(test_set, by_name[name].probabilities) for name in (judged, best) if has_curves},
         over_time=_average_over_time(test_set, ours, datetimes),
         decisions=_count_decisions(test_set, ours),
         importance=importance,
         gains=list_gains(test_set.returned, ours),
         worth=None if rows is None else measure_worth(question, test_set, by_name[judged], by_name[best], rows),
-    )
-
-
-def _divide_by_known_past(table: pd.DataFrame, first: int) -> dict[str, np.ndarray]:
-    """Which rows from `first` on have so many known purchases before them."""
-    if "n_known" not in table:
-        return {}
-    n_known = table["n_known"].to_numpy()[first:]
-    return {"0": n_known == 0, "1-2": (n_known == 1) | (n_known == 2), "3+": n_known >= 3}
-
-
-def _measure_stratum(test_set: TestSet, models: list[ModelPredictions], rows: np.ndarray) -> Stratum:
-    """Figures of all models but the members on some of the test purchases."""
-    part = TestSet(test_set.returned[rows], test_set.before, test_set.n_val, test_set.margin)
-    of_rows = [replace(model, probabilities=model.probabilities[rows]) for model in models if model.kind != "member"]
-    return Stratum(
-        n=int(rows.sum()), base_rate=round_figure(part.returned.mean()), models=measure_models(part, of_rows)
     )
 
 

@@ -81,7 +81,9 @@ def predict_by_counting(returned: np.ndarray, first: int, end: int) -> dict[str,
     return found
 
 
-def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, Baseline]]:
+def predict_baselines(
+    table: pd.DataFrame, n_lags: int, further: tuple[str, ...] = ()
+) -> dict[str, dict[str, Baseline]]:
     """Every baseline's probabilities of the test purchases, by question and name.
 
     All learn from the training purchases. The order of the chain is chosen by the log loss on the validation purchases.
@@ -93,6 +95,8 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
         Purchases in time order, as `read_prepared` returns them.
     n_lags : int
         Labels that logistic regression reads; for `made` also time, number and gap of the purchase in question.
+    further : tuple of str
+        Features of further columns, which it then reads as well.
     """
     returned = table["returned"].to_numpy()
     learner = Learner(returned, table["part"].to_numpy())
@@ -106,7 +110,7 @@ def predict_baselines(table: pd.DataFrame, n_lags: int) -> dict[str, dict[str, B
     # The purchase before has one before it too: nobody observed the gap of the first purchase.
     first = max(n_lags, 2)
     labels = np.lib.stride_tricks.sliding_window_view(returned, n_lags)[first - n_lags : -1].astype(np.float32)
-    own = table[list(SCALED_FEATURES)].to_numpy()[first:]
+    own = table[[*SCALED_FEATURES, *further]].to_numpy()[first:]
     if len(np.unique(returned[first:first_val])) == 2:
         with threadpool_limits(limits=1):
             found["next"]["logistic_regression"] = learner.logistic_regression(labels)

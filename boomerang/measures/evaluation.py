@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from boomerang.base.checks import Section, int_between
+from boomerang.base.columns import ColumnName
 from boomerang.base.ensembles import ENSEMBLES, PARTS, QUESTIONS, EnsembleName, Part, Question
 from boomerang.combining.decisions import THRESHOLD_STEPS
 from boomerang.combining.metadata import Finite, MeasuredName
@@ -15,6 +16,7 @@ from boomerang.measures.gains import Gain
 from boomerang.measures.importance import Importance
 from boomerang.measures.intervals import Interval
 from boomerang.measures.parts import Parts
+from boomerang.measures.values import ValueRates
 from boomerang.measures.worth import Worth
 from boomerang.model.lengths import Lengths
 
@@ -23,6 +25,8 @@ from boomerang.model.lengths import Lengths
 EVALUATION_FORMAT = 4
 # Known purchases of the group before a purchase.
 KNOWN_PAST = ("0", "1-2", "3+")
+# Whether a label of the value that a purchase has in a categorical column was known when it was made.
+NEW_OR_KNOWN = ("new", "known")
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Count = Annotated[int, int_between(0, 1 << 40)]
 
@@ -81,7 +85,7 @@ class Decisions(Section):
 
 
 class Stratum(Section):
-    """Test purchases that know about as much of their past: how many, the share of returns, all models but the members.
+    """Test purchases of which about as much is known: how many, the share of returns, all models but the members.
 
     The intervals are of these purchases alone.
     """
@@ -115,6 +119,9 @@ class Answers(Section):
         By ascending log loss.
     by_known_past : dict of str to Stratum
         Where each purchase has a past of its own: by how many known purchases of its group there are before it.
+    by_column : dict of str to dict
+        Where categorical columns are read and a purchase has been made: by column, the strata `new` (no label of its
+        value was known by then) and `known`.
     curves : dict of str to Curves
         Of `judged` and `best_baseline`; empty where all test purchases are alike.
     over_time, decisions, importance
@@ -134,6 +141,11 @@ class Answers(Section):
     calibration: Line
     models: Annotated[list[ModelFigures], Field(min_length=2)]
     by_known_past: Annotated[dict[str, Stratum], _in_order(KNOWN_PAST)]
+    # Left out where there are none, as are `Importance.columns` and `Evaluation.values`.
+    by_column: Annotated[
+        dict[ColumnName, Annotated[dict[str, Stratum], _in_order(NEW_OR_KNOWN)]],
+        AfterValidator(lambda found: dict(sorted(found.items()))),
+    ] = Field(default_factory=dict, exclude_if=lambda found: not found)
     curves: dict[MeasuredName, Curves]
     over_time: OverTime
     decisions: Decisions
@@ -193,3 +205,4 @@ class Evaluation(TestFigures):
     warnings: list[Line] = Field(default_factory=list)
     training: Annotated[dict[EnsembleName, dict[MeasuredName, LossCurve]], _in_order(ENSEMBLES)]
     trees: Annotated[dict[Question, LossCurve], _in_order(QUESTIONS)]
+    values: ValueRates | None = Field(default=None, exclude_if=lambda found: found is None)

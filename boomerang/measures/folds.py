@@ -57,12 +57,13 @@ def run_folds(history: pd.DataFrame, counts: dict[str, int], config: Settings, r
 def _settings_of_fold(config: Settings, counts: dict[str, int], n_rows: int) -> Settings:
     """Settings that split `n_rows` purchases into `val` and `test` of the given sizes, without a backtest.
 
-    They name no costs either: a fold holds log losses, and what acting was worth in it is not asked.
+    They name no costs and no columns to be shown either: a fold holds log losses, and no more is asked of it.
     """
     split = {"val_split": counts["val"] / n_rows, "test_split": counts["test"] / n_rows}
+    plain: dict[str, Any] = {"n_folds": 0, "cost_missed": None, "cost_needless": None, "shown_columns": []}
     changed = {
         "prepare": config.prepare.model_copy(update=split),
-        "evaluate": config.evaluate.model_copy(update={"n_folds": 0, "cost_missed": None, "cost_needless": None}),
+        "evaluate": config.evaluate.model_copy(update=plain),
     }
     return config.model_copy(update=changed)
 

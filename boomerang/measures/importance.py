@@ -1,6 +1,6 @@
-"""What a prediction rests on: the rise of the log loss when one feature, or one past purchase, is shuffled."""
+"""What a prediction rests on: the rise of the log loss when a feature, a column or one past purchase is shuffled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Annotated
 
@@ -10,9 +10,10 @@ import torch
 from pydantic import Field
 
 from boomerang.base.checks import Section, int_between
+from boomerang.base.columns import ColumnName, FeatureName
 from boomerang.base.ensembles import QUESTION_OF, EnsembleSpec
 from boomerang.combining.inference import TrainedEnsembles
-from boomerang.combining.metadata import Finite, MeasuredName
+from boomerang.combining.metadata import Finite
 from boomerang.combining.pools import Member
 from boomerang.measures.metrics import log_losses, round_figure
 from boomerang.model.window_inputs import WindowInputs
@@ -40,7 +41,9 @@ class Importance(Section):
     Attributes
     ----------
     features : dict of str to Rise
-        By feature, shuffled in all steps at once.
+        By feature, shuffled in all steps at once; those that are made of further columns are not among them.
+    columns : dict of str to Rise
+        By further column that is read, all that is made of it shuffled together, in all steps at once.
     lags : dict of str to Rise
         By lag, all features shuffled at once. Lag 1 is the latest purchase. Lag 0 exists for `context` alone: it is the
         purchase in question, whose `returned_before` is the label of lag 1.
@@ -48,7 +51,9 @@ class Importance(Section):
         Purchases that were predicted.
     """
 
-    features: dict[MeasuredName, Rise]
+    features: dict[FeatureName, Rise]
+    # Left out where there are none: files of trainings without further columns are as they were before there were any.
+    columns: dict[ColumnName, Rise] = Field(default_factory=dict, exclude_if=lambda columns: not columns)
     lags: dict[Annotated[str, Field(pattern="^[0-9]{1,5}$")], Rise]
     n_rows: Annotated[int, int_between(0, 1 << 40)]
 
@@ -69,18 +74,20 @@ def permutation_importance(
     first : int
         The rows from here on are predicted, or, where they are many, some of them at equal distances.
     seed : int
-        Seeds the orders of the shuffles, which are the same for every feature and lag.
+        Seeds the orders of the shuffles, which are the same for every feature, column and lag.
     """
     specs, question = ensembles.metadata.specs, QUESTION_OF[name]
     members = [member for member in ensembles.pool(name).members if member[0] in specs]
     of_trees = [member for member in ensembles.pool(name).members if member[0] not in specs]
     columns = ensembles.metadata.tree_inputs(question) if of_trees else ()
     read = [feature for ensemble, _ in members for feature in specs[ensemble].features]
-    features = list(dict.fromkeys([*read, *(column.feature for column in columns)]))
+    of_columns = ensembles.metadata.columns.features_of if ensembles.metadata.columns else {}
+    alone, together = _split_features([*read, *(column.feature for column in columns)], of_columns)
     n_steps = {member: specs[member[0]].n_steps(member[1]) for member in members}
     first_lag = min(length - steps + 1 for (_, length), steps in n_steps.items())
     lags = _choose_lags(first_lag, max(length for _, length in members))
-    cost = sum(n_steps[member] * (len(lags) + len(specs[member[0]].features)) for member in members)
+    n_shuffles = {one: sum(map(len, _split_features(spec.features, of_columns))) for one, spec in specs.items()}
+    cost = sum(n_steps[member] * (len(lags) + n_shuffles[member[0]]) for member in members)
     n_rows = min(len(table) - first, max(MIN_ROWS, min(MAX_ROWS, MAX_STEPS // (N_REPEATS * cost))))
     chosen = np.linspace(0, len(table) - first - 1, n_rows).round().astype(int)
     targets = table["returned"].to_numpy()[first:][chosen]
@@ -116,14 +123,25 @@ def permutation_importance(
         losses = [loss(plain | {member: changed[member][repeat] for member in changed}) for repeat in range(N_REPEATS)]
         return Rise(mean=round_figure(float(np.mean(losses)) - loss(plain)), spread=round_figure(float(np.std(losses))))
 
-    by_feature = {
-        feature: rise(partial(_shuffle_feature, windows, specs, feature), [one.feature == feature for one in columns])
-        for feature in features
-    }
+    def rise_of(features: tuple[str, ...]) -> Rise:
+        return rise(partial(_shuffle_features, windows, specs, features), [one.feature in features for one in columns])
+
+    by_feature = {feature: rise_of((feature,)) for feature in alone}
+    by_column = {name: rise_of(features) for name, features in together.items()}
     by_lag = {
         str(lag): rise(partial(_shuffle_lag, windows, specs, lag), [one.lag == lag for one in columns]) for lag in lags
     }
-    return Importance(features=by_feature, lags=by_lag, n_rows=n_rows)
+    return Importance(features=by_feature, columns=by_column, lags=by_lag, n_rows=n_rows)
+
+
+def _split_features(
+    read: Iterable[str], of_columns: Mapping[str, tuple[str, str]]
+) -> tuple[list[str], dict[str, tuple[str, str]]]:
+    """Which of the features that are read are shuffled one by one, and by further column which are together."""
+    names = dict.fromkeys(read)
+    together = {name: features for name, features in of_columns.items() if not names.keys().isdisjoint(features)}
+    of_further = {feature for features in together.values() for feature in features}
+    return [name for name in names if name not in of_further], together
 
 
 def _shuffle_columns(rows: np.ndarray, is_shuffled: list[bool], order: np.ndarray) -> np.ndarray:
@@ -147,18 +165,18 @@ def _repeat(windows: WindowInputs, shuffled: list[torch.Tensor]) -> WindowInputs
     return WindowInputs(torch.cat(shuffled), windows.n_steps.repeat(len(shuffled)))
 
 
-def _shuffle_feature(
-    windows: dict[Member, WindowInputs], specs: dict[str, EnsembleSpec], feature: str, order: torch.Tensor
+def _shuffle_features(
+    windows: dict[Member, WindowInputs], specs: dict[str, EnsembleSpec], features: tuple[str, ...], order: torch.Tensor
 ) -> dict[Member, torch.Tensor]:
-    """The inputs of the members that read `feature`, each with that feature's values of another window."""
+    """The inputs of the members that read any of `features`, each with their values of one other window."""
     found = {}
     for member, of_member in windows.items():
-        features = specs[member[0]].features
-        if feature in features:
-            column = slice(features.index(feature), features.index(feature) + 1)
+        read = specs[member[0]].features
+        if columns := [read.index(feature) for feature in features if feature in read]:
             found[member] = of_member.inputs.clone()
+        for column in columns:
             for from_end in range(of_member.inputs.shape[1]):
-                _exchange(found[member], of_member, from_end, column, order)
+                _exchange(found[member], of_member, from_end, slice(column, column + 1), order)
     return found
 
 

@@ -32,7 +32,9 @@ def rate_of_validation(table: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     return {question: {"base_rate": np.full(int(is_val.sum()), rate), "group_rate": by_group} for question in QUESTIONS}
 
 
-def predict_by_known_past(table: pd.DataFrame, rules: PastRules, n_lags: int) -> dict[str, dict[str, Baseline]]:
+def predict_by_known_past(
+    table: pd.DataFrame, rules: PastRules, n_lags: int, further: tuple[str, ...] = ()
+) -> dict[str, dict[str, Baseline]]:
     """Every baseline's probabilities of the test purchases, by question and name; parameters as in `predict_baselines`.
 
     All know what an ensemble knows, and no more: the labels of the group that were known by then, their number and
@@ -49,7 +51,7 @@ def predict_by_known_past(table: pd.DataFrame, rules: PastRules, n_lags: int) ->
     labels = lags_of(past, past.returned, n_lags)
     found["next"]["previous_value"] = learner.choose_chain(_chains(labels[:, :1], past.returned, parts))
     found["next"]["markov_chain"] = learner.choose_chain(_chains(labels, past.returned, parts))
-    own = table[[*TIME_FEATURES, LOG_GAP_SCALED]].to_numpy()
+    own = table[[*TIME_FEATURES, LOG_GAP_SCALED, *further]].to_numpy()
     counts = table[[LOG_COUNT_SCALED, RATE_SO_FAR, HAS_PAST]].to_numpy()
     # To a straight line what is not there is neither a return nor none.
     centred = np.nan_to_num(labels - np.float32(rules.base_rate))

@@ -56,6 +56,10 @@ class TestSet:
         self.n_returned = int(returned.sum())
         self.n_kept = len(returned) - self.n_returned
 
+    def of_rows(self, rows: np.ndarray) -> "TestSet":
+        """Some of the test purchases, after the same ones before."""
+        return TestSet(self.returned[rows], self.before, self.n_val, self.margin)
+
     @property
     def majority_accuracy(self) -> float:
         """Accuracy of always saying what is more frequent."""

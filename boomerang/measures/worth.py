@@ -5,6 +5,7 @@ and what is decided rightly nothing. So whoever knew the answers would pay nothi
 """
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from boomerang.base.checks import Section, int_between
 from boomerang.base.settings import Cost
+from boomerang.base.wording import counted
 from boomerang.combining.decisions import Costs, show_amount
 from boomerang.combining.metadata import MeasuredName
 from boomerang.combining.row_costs import RowCosts
@@ -81,9 +83,17 @@ def measure_worth(
     rows : RowCosts
         What mistakes about each test purchase cost.
     """
-    costs = rows.costs
+    costs, is_known = rows.costs, rows.is_known
     if question == "next" and costs.columns:
-        return _leave_unmeasured(question, costs)
+        return _leave_unmeasured(
+            costs, question, f"nobody knows the {' and '.join(costs.columns)} of a purchase before it is made"
+        )
+    if not is_known.any():
+        return _leave_unmeasured(costs, question, "no test purchase has one")
+    if not is_known.all():
+        # What is not known cannot be added up.
+        test_set, rows = test_set.of_rows(is_known), rows.of_rows(is_known)
+        judged, best = (replace(one, probabilities=one.probabilities[is_known]) for one in (judged, best))
     n = len(test_set.returned)
     acts = {
         judged.name: rows.acts(judged.probabilities),
@@ -108,19 +118,16 @@ def measure_worth(
     return Worth(
         cost_missed=costs.missed,
         cost_needless=costs.needless,
-        sentence=_write_sentence(question, judged.name, costs, cost, alternatives),
+        sentence=_write_sentence(question, judged.name, costs, cost, alternatives) + _tell_left_out(is_known),
         n_acted=int(acts[judged.name].sum()),
         cost=cost,
         alternatives=alternatives,
     )
 
 
-def _leave_unmeasured(question: str, costs: Costs) -> Worth:
+def _leave_unmeasured(costs: Costs, question: str, reason: str) -> Worth:
     """What is said where a cost is not known when it is decided."""
-    sentence = (
-        f"What acting on {SUBJECTS[question]} is worth is not measured: {costs.words}, and nobody knows the "
-        f"{' and '.join(costs.columns)} of a purchase before it is made."
-    )
+    sentence = f"What acting on {SUBJECTS[question]} is worth is not measured: {costs.words}, and {reason}."
     return Worth(
         cost_missed=costs.missed,
         cost_needless=costs.needless,
@@ -129,6 +136,12 @@ def _leave_unmeasured(question: str, costs: Costs) -> Worth:
         cost=None,
         alternatives=[],
     )
+
+
+def _tell_left_out(is_known: np.ndarray) -> str:
+    """How many purchases were left out, where any were."""
+    n_left_out = int((~is_known).sum())
+    return f" Left out: {counted(n_left_out, 'test purchase')} of which no cost is given." if n_left_out else ""
 
 
 def _in_units(interval: Interval, unit: float, least: float = -np.inf) -> Interval:

@@ -1,48 +1,64 @@
 """What a command line says of purchases and times, read as a file is."""
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
+from boomerang.base.columns import Columns, code_of, raw_of
 from boomerang.base.ensembles import order_column
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.reading.datetimes import parse_datetimes, write_datetime
 from boomerang.reading.faults import Faults
 from boomerang.reading.numbers import parse_numbers
 from boomerang.reading.offsets import OWN, last_offset
-from boomerang.reading.purchases import NO, YES
+from boomerang.reading.purchases import MAX_CELL, NO, YES
+
+
+class AskedColumns(NamedTuple):
+    """What a purchase just made has in further columns.
+
+    Attributes
+    ----------
+    cells : dict of str to number
+        By the names of a table: numbers, NaN where not given, and codes, -1 for a value that the table has not.
+    values : dict of str to str
+        By categorical column, its value.
+    """
+
+    cells: dict[str, float | int]
+    values: dict[str, str]
 
 
 def append_purchase(
-    table: pd.DataFrame,
-    next_datetime: str,
-    next_number: str,
-    datetime_format: str | None = None,
-    timezone: str | None = None,
+    table: pd.DataFrame, made: pd.DataFrame, next_datetime: str, datetime_format: str | None
 ) -> pd.DataFrame:
-    """Past purchases and, as last row, one just made; its `returned`, not known yet, is 0.
+    """Past purchases and, as last row, one just made.
 
     Parameters
     ----------
     table : DataFrame
         The past ones, as in `Purchases`.
-    next_datetime, next_number : str
-        Of the one just made, written as in a CSV.
-    datetime_format, timezone : str, optional
+    made : DataFrame
+        As `parse_purchase` makes it of `next_datetime`.
+    next_datetime : str
+        As it was written.
+    datetime_format : str or None
         As for `read_purchases`.
 
     Raises
     ------
     SettingsError
-        If a CSV would be refused with it, or it is earlier than the last past purchase: in time, where offsets tell it.
+        If it is earlier than the last past purchase: in time, where offsets tell it.
     """
-    made = parse_purchase(table, next_datetime, next_number, datetime_format, timezone)
     last = table.iloc[-1]
     if made[order_column(made)].iloc[0] < last[order_column(table)]:
         written = write_datetime(last, datetime_format)
         raise SettingsError(
             f"next_datetime must not be earlier than the last purchase, {written} (found {next_datetime!r})"
         )
-    return pd.concat([table, made], ignore_index=True)
+    return pd.concat([table, made[list(table)]], ignore_index=True)
 
 
 def parse_purchase(
@@ -51,10 +67,22 @@ def parse_purchase(
     next_number: str,
     datetime_format: str | None = None,
     timezone: str | None = None,
+    columns: AskedColumns | None = None,
 ) -> pd.DataFrame:
-    """A purchase just made, as a table of one row with the columns of `table`; parameters as in `append_purchase`.
+    """A purchase just made, as a table of one row with the columns of `table`.
 
     Its `returned`, not known yet, is 0, and it is of no group.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Past purchases, as in `Purchases`.
+    next_datetime, next_number : str
+        Of the one just made, written as in a CSV.
+    datetime_format, timezone : str, optional
+        As for `read_purchases`.
+    columns : AskedColumns, optional
+        What it has in further columns, where `table` has them.
 
     Raises
     ------
@@ -66,8 +94,48 @@ def parse_purchase(
     numbers = parse_numbers(pd.Series([next_number.strip()]), faults)
     if faults.found:
         raise SettingsError(f"next_{faults.found[0].expected} (found {next_number!r})")
-    row = pd.DataFrame({**times, "returned": [0], "number": numbers, "is_open": [True], "group": [-1]})
+    further = {} if columns is None else columns.cells
+    row = pd.DataFrame({**times, "returned": [0], "number": numbers, "is_open": [True], "group": [-1], **further})
     return row[list(table)].astype(table.dtypes)
+
+
+def parse_columns(words: Sequence[str], columns: Columns, categories: Mapping[str, list[str]]) -> AskedColumns:
+    """What was said of further columns of a purchase just made: `["price=2.5", "product=A"]`.
+
+    Parameters
+    ----------
+    words : sequence of str
+        One for each column, in any order; what follows the sign is as in a CSV, and may be blank.
+    columns : Columns
+        Those that the training read.
+    categories : mapping of str to list of str
+        As in `Purchases`.
+
+    Raises
+    ------
+    SettingsError
+        Unless each of `columns` is named once, and nothing else, or if a CSV would be refused with it.
+    """
+    said: dict[str, str] = {}
+    for word in words:
+        # A name may itself hold the sign: the longest that fits is meant. As in a file, its case does not matter.
+        fitting = [name for name in columns.names if word.strip().lower().startswith(f"{name.lower()}=")]
+        name = max(fitting, key=len, default="")
+        said[name] = word.strip()[len(name) + 1 :].strip()
+    if len(said) != len(words) or set(said) != set(columns.names):
+        rule = f"must be given once for each of {', '.join(columns.names)}, like --next_column '{columns.names[0]}=…'"
+        raise SettingsError(f"next_column {rule} (found {', '.join(map(repr, words))[:200] or 'none'})")
+    faults, cells = Faults(), dict[str, float | int]()
+    for name, value in said.items():
+        if len(value) > MAX_CELL:
+            raise SettingsError(f"next_column: {name} must have at most {MAX_CELL} characters (found {value[:20]!r}…)")
+        if name in columns.numeric:
+            cells[raw_of(name)] = parse_numbers(pd.Series([value]), faults, name).iloc[0] if value else np.nan
+        else:
+            cells[code_of(name)] = categories[name].index(value) if value in categories[name] else -1
+    if faults.found:
+        raise SettingsError(f"next_column: {faults.found[0].expected} (found {faults.found[0].values[0]!r})")
+    return AskedColumns(cells, {name: said[name] for name in columns.categorical})
 
 
 def parse_moment(

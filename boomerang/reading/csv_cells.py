@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,11 @@ class Cells:
 
 
 def read_cells(
-    path: Path, columns: dict[str, str], notes: list[str], keep_others: bool = False, further: str | None = None
+    path: Path,
+    columns: dict[str, str],
+    notes: list[str],
+    keep_others: bool = False,
+    further: Mapping[str, str] | None = None,
 ) -> Cells:
     """Read the CSV, or gzipped CSV, at `path`.
 
@@ -68,9 +73,9 @@ def read_cells(
         Gets what was not in the plain form and how it was read.
     keep_others : bool
         Keep the other columns too, as `Cells.others`.
-    further : str, optional
-        Another column that must be there, by its name or, where no column has just that, by its name in other case. It
-        is kept in `Cells.others` by this name.
+    further : mapping of str to str, optional
+        Other columns that must be there, each with the rule that a message names where it is not: `group_column must be
+        a column`. It is found by its name, in upper or lower case, and kept in `Cells.others` by the name asked for.
 
     Raises
     ------
@@ -86,15 +91,16 @@ def read_cells(
     check_quotes(path.name, body, n_leading + 1)
     header, n_lines = _read_header(path.name, n_leading + 1, body)
     header, others = _check_header(path.name, n_leading + 1, header, body.partition("\n")[0], tuple(columns), notes)
-    if further is not None:
-        header = _find_further(path.name, n_leading + 1, header, further)
-        others = [name for name in others if name != further.lower()]
+    further = further or {}
+    for asked, rule in further.items():
+        header = _find_further(path.name, n_leading + 1, header, asked, rule)
+    others = [name for name in others if name not in {asked.lower() for asked in further}]
     if others and not keep_others:
         notes.append(f"columns ignored: {_list(others)}")
     body = body.split("\n", n_lines)[n_lines] if body.count("\n") >= n_lines else ""
     if not body.strip():
         raise DataError(f"{path.name}: expected rows below the header (found none)")
-    kept = [name for name in header if name not in columns and (keep_others or name == further)]
+    kept = [name for name in header if name not in columns and (keep_others or name in further)]
     cells, n_blank = _parse(path.name, n_leading + n_lines + 1, body, header, columns, kept)
     if n_leading + n_blank:
         notes.append(f"file: blank lines skipped: {n_leading + n_blank}")
@@ -138,15 +144,13 @@ def _check_header(
     return [column or f"\n{position}" for position, column in enumerate(found)], others
 
 
-def _find_further(name: str, row: int, header: list[str], further: str) -> list[str]:
+def _find_further(name: str, row: int, header: list[str], asked: str, rule: str) -> list[str]:
     """The header with the name of a further column as it was asked for; raises DataError where there is none."""
-    alike = [column for column in header if column.lower() == further.lower()]
+    alike = [column for column in header if column.lower() == asked.lower()]
     if not alike:
         shown = _list([column if not column.startswith("\n") else "" for column in header])
-        raise DataError(
-            f"{name} row {row}: group_column must be a column of the file (found {further!r}, not in {shown})"
-        )
-    return [further if column == alike[0] else column for column in header]
+        raise DataError(f"{name} row {row}: {rule} of the file (found {asked!r}, not in {shown})")
+    return [asked if column == alike[0] else column for column in header]
 
 
 def _list(columns: list[str]) -> str:

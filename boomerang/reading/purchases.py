@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from boomerang.base.columns import Columns, code_of, raw_of
 from boomerang.base.ensembles import order_column
 from boomerang.base.errors import DataError, about
 from boomerang.base.wording import counted
@@ -39,7 +40,9 @@ class Purchases:
         the datetimes of the file have offsets also `instant` (datetime64[us], naive UTC). Sorted by the instant where
         there is one, else by datetime; ties in file order, those of a file that falls throughout from its end. With a
         group column also `group` (int64): the place of its value in `group_values`, -1 where the cell is blank. Where
-        labels may be open also `is_open` (bool); `returned` is 0 there.
+        labels may be open also `is_open` (bool); `returned` is 0 there. Of further columns, each numeric one as
+        `raw_of` calls it (float64, NaN where its cell is blank), and each categorical one as `code_of` does (int64):
+        the place of its value in `categories`.
     rows : ndarray of shape (n_purchases,), int
         Where each stood in the file, as an editor numbers its rows.
     others : DataFrame of str
@@ -54,6 +57,8 @@ class Purchases:
         Rows that stand several times in the file.
     group_values : list of str
         Values of the group column, in the order in which they come first. They are people: no artifact holds them.
+    categories : dict of str to list of str
+        By categorical column its values, in the order in which they come first; a blank cell is the value ``""``.
     """
 
     table: pd.DataFrame
@@ -64,6 +69,7 @@ class Purchases:
     offset: str | None = None
     repeats: Repeats = field(default_factory=lambda: Repeats(0, []))
     group_values: list[str] = field(default_factory=list)
+    categories: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -81,6 +87,7 @@ def read_purchases(
     offset: str | None = OWN,
     group_column: str | None = None,
     open_returned: bool = False,
+    columns: Columns | None = None,
 ) -> Purchases:
     """Read the CSV, or gzipped CSV, at `path`.
 
@@ -103,6 +110,8 @@ def read_purchases(
         around them do not.
     open_returned : bool
         Whether `returned` may be empty: not known yet.
+    columns : Columns, optional
+        Further columns that are read.
 
     Raises
     ------
@@ -110,19 +119,25 @@ def read_purchases(
         If the file cannot be read as purchases; the message names row, column, value and rule.
     """
     notes: list[str] = []
-    cells = read_cells(path, COLUMNS, notes, keep_others, group_column)
+    further = {} if group_column is None else {group_column: "group_column must be a column"}
+    if columns is not None:
+        further |= dict.fromkeys(columns.numeric, "numeric_columns must be columns")
+        further |= dict.fromkeys(columns.categorical, "categorical_columns must be columns")
+    cells = read_cells(path, COLUMNS, notes, keep_others, further)
     faults = Faults()
     text = _strip_cells(cells, faults, notes, open_returned)
     labels = _parse_labels(cells.table["returned"], text["returned"], faults, notes, open_returned)
     times, expected = parse_datetimes(path.name, text["datetime"], notes, datetime_format, timezone, offset)
     faults.add(cells.table["datetime"], times.local.isna(), BAD_DATE, expected)
     numbers = parse_numbers(text["number"], faults)
+    amounts, words = _read_further(cells.others, columns, faults, notes)
     if faults.found and on_bad_rows == "error":
         raise DataError(f"{path.name} {faults.describe(datetime_format)}")
     moments = times.columns()
     table = pd.DataFrame({**moments, "returned": labels, "number": numbers}).astype(dict.fromkeys(moments, "M8[us]"))
     if open_returned:
         table["is_open"] = text["returned"] == ""
+    table = pd.concat([table, pd.DataFrame(amounts, index=table.index)], axis=1)
     table = table[~table.index.isin(faults.rows)]
     if table.empty:
         first = faults.describe(datetime_format)
@@ -134,15 +149,43 @@ def read_purchases(
         with about(path.name):
             codes, group_values = _number_groups(others[group_column], group_column, notes)
         table = table.assign(group=codes)
-        others = others if keep_others else others.drop(columns=group_column)
+    found = {name: pd.factorize(of_column.loc[table.index]) for name, of_column in words.items()}
+    numbered = {code_of(name): codes.astype(np.int64) for name, (codes, _) in found.items()}
+    # All columns at once: one by one, many of them would cost pandas ever more.
+    table = pd.concat([table, pd.DataFrame(numbered, index=table.index)], axis=1)
+    others = others if keep_others else others.drop(columns=list(further))
     rows = table.index.to_numpy()
     # Two exports may spell the same purchase in two ways: what was read is compared, not how it was written.
     read = [table[name].to_numpy() for name in (*moments, "returned", "number", "is_open") if name in table]
-    numbered = number_rows(len(table), [cells.numbers.loc[table.index].to_numpy(), *read])
-    repeats = find_repeats(table[order_column(table)].to_numpy(), numbered)
-    return Purchases(
-        table.reset_index(drop=True), rows, others, notes, faults.counts, times.offset, repeats, group_values
-    )
+    alike = number_rows(len(table), [cells.numbers.loc[table.index].to_numpy(), *read])
+    repeats = find_repeats(table[order_column(table)].to_numpy(), alike)
+    table = table.reset_index(drop=True)
+    categories = {name: values.tolist() for name, (_, values) in found.items()}
+    return Purchases(table, rows, others, notes, faults.counts, times.offset, repeats, group_values, categories)
+
+
+def _read_further(
+    others: pd.DataFrame, columns: Columns | None, faults: Faults, notes: list[str]
+) -> tuple[dict[str, pd.Series], dict[str, pd.Series]]:
+    """Numbers of the numeric columns, NaN for blanks, as `raw_of` calls them, and the text of each categorical one."""
+    if columns is None:
+        return {}, {}
+    text = {name: _strip_further(others[name], faults) for name in columns.names}
+    amounts = {}
+    for name in columns.numeric:
+        is_blank = text[name] == ""
+        amounts[raw_of(name)] = parse_numbers(text[name][~is_blank], faults, name).reindex(others.index)
+        if is_blank.any():
+            notes.append(f"{name}: {is_blank.sum():,} of {len(is_blank):,} cells are blank: not given")
+    return amounts, {name: text[name] for name in columns.categorical}
+
+
+def _strip_further(cells: pd.Series, faults: Faults) -> pd.Series:
+    """The cells of a further column without outer blanks; too long ones are faults, and blank."""
+    text: pd.Series = cells.str.strip()
+    is_long = text.str.len() > MAX_CELL
+    faults.add(cells, is_long, f"{cells.name} too long", f"{cells.name} must have at most {MAX_CELL} characters")
+    return text.mask(is_long, "")
 
 
 def _number_groups(cells: pd.Series, name: str, notes: list[str]) -> tuple[np.ndarray, list[str]]:

@@ -1,13 +1,13 @@
-"""The leaderboard of the report and of the model card, and the same by how much of the past is known."""
+"""The leaderboard of the report and of the model card, and the same by how much is known of a purchase."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from boomerang.combining.decisions import show_amount
-from boomerang.measures.evaluation import Answers
+from boomerang.measures.evaluation import NEW_OR_KNOWN, Answers, Stratum
 from boomerang.measures.figures import ModelFigures
 from boomerang.measures.intervals import Interval
 from boomerang.measures.test_set import RIVALS
@@ -30,7 +30,7 @@ class Column:
     markdown: Callable[[ModelFigures], str] | None
 
 
-class KnownPastRow(NamedTuple):
+class StratumRow(NamedTuple):
     """Test purchases of which about as much is known: how many, the share of returns, and the models to compare there.
 
     `best_baseline` is the best of these purchases, whichever is the best of all; `group_rate` is None where it was not
@@ -49,16 +49,26 @@ class KnownPastRow(NamedTuple):
 KNOWN_PAST_TITLES = {"0": "none", "1-2": "1 or 2", "3+": "3 or more"}
 
 
-def list_known_past(answers: Answers) -> list[KnownPastRow]:
+def list_known_past(answers: Answers) -> list[StratumRow]:
     """A row for each stratum that has test purchases; none where purchases have no past of their own."""
+    return _list_strata(answers, answers.by_known_past, KNOWN_PAST_TITLES)
+
+
+def list_by_column(answers: Answers) -> dict[str, list[StratumRow]]:
+    """By categorical column, a row for each stratum that has test purchases."""
+    titles = {name: name for name in NEW_OR_KNOWN}
+    return {name: _list_strata(answers, strata, titles) for name, strata in answers.by_column.items()}
+
+
+def _list_strata(answers: Answers, strata: Mapping[str, Stratum], titles: Mapping[str, str]) -> list[StratumRow]:
     rows = []
-    for name, stratum in answers.by_known_past.items():
+    for name, stratum in strata.items():
         by_name = {model.name: model for model in stratum.models}
         best = next(
             model for model in stratum.models if model.kind in RIVALS and model.name != answers.parts.answered_by
         )
         measured = (by_name[answers.judged], best, by_name.get("group_rate"))
-        rows.append(KnownPastRow(KNOWN_PAST_TITLES[name], stratum.n, stratum.base_rate, *measured))
+        rows.append(StratumRow(titles[name], stratum.n, stratum.base_rate, *measured))
     return rows
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -20,10 +21,12 @@ from boomerang.report.leaderboard import (
     describe_blocks,
     four_digits,
     interval_cell,
+    list_by_column,
     list_compared_parts,
     list_known_past,
     loss_of,
 )
+from boomerang.report.shown_text import LONGEST_LABEL, LONGEST_NAME, cut, name_columns, show_value
 
 HERE = Path(__file__).parent
 PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -61,6 +64,10 @@ def write_report(evaluation: Evaluation) -> str:
         compared_parts=list_compared_parts,
         loss_of=loss_of,
         known_past={question: list_known_past(answers) for question, answers in evaluation.questions.items()},
+        by_column={question: list_by_column(answers) for question, answers in evaluation.questions.items()},
+        show_value=show_value,
+        cut=cut,
+        longest_name=LONGEST_NAME,
         columns=[column for column in COLUMNS if column.html],
         style=Markup(style),
         style_hash=_hash(style),
@@ -95,11 +102,11 @@ def _draw(answers: Answers) -> dict[str, Markup]:
     """Every chart of one question."""
     drawn = {
         "over_time": _draw_over_time(answers.over_time),
-        "features": bar_chart("Rise of log loss by feature", sort_features(answers.importance)),
+        "features": _draw_features(answers.importance),
         "lags": bar_chart("Rise of log loss by lag", _list_lags(answers.importance)),
         **_draw_curves(answers),
     }
-    # They are made of our own words and numbers, escaped where they are drawn.
+    # Names of columns are from outside: charts escape every text that they draw.
     return {name: Markup(svg) for name, svg in drawn.items()}
 
 
@@ -113,10 +120,20 @@ def describe_shuffled(n_rows: int, n_test: int) -> str:
     )
 
 
-def sort_features(importance: Importance) -> list[tuple[str, float, float]]:
-    """Name, mean rise and spread of each feature, the largest rise first."""
-    bars = [(name, rise.mean, rise.spread) for name, rise in importance.features.items()]
-    return sorted(bars, key=lambda bar: (-bar[1], bar[0]))
+def sort_features(importance: Importance, name_column: Callable[[str], str] = str) -> list[tuple[str, float, float]]:
+    """Name, mean rise and spread of each feature and further column, the largest rise first.
+
+    `name_column` gives what stands for the name of a column, as `name_columns` has it.
+    """
+    columns = [(name_column(called), importance.columns[name]) for name, called in name_columns(importance).items()]
+    every = [*importance.features.items(), *columns]
+    return sorted(((name, rise.mean, rise.spread) for name, rise in every), key=lambda bar: (-bar[1], bar[0]))
+
+
+def _draw_features(importance: Importance) -> str:
+    bars = sort_features(importance)
+    title = "Rise of log loss by feature and column" if importance.columns else "Rise of log loss by feature"
+    return bar_chart(title, [(cut(name, LONGEST_LABEL), mean, spread) for name, mean, spread in bars])
 
 
 def _list_lags(importance: Importance) -> list[tuple[str, float, float]]:

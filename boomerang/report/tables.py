@@ -19,6 +19,8 @@ CURVES = {
 # Figures with bounds, which take three columns.
 INTERVAL_TYPES = (Interval, Interval | None)
 INTERVALS = [name for name, field in ModelFigures.model_fields.items() if field.annotation in INTERVAL_TYPES]
+# What tells which test purchases a row of the leaderboard is about; the last two only with categorical columns.
+ROWS_OF = ("question", "known_past", "column", "value")
 # Figures that `dvc metrics` compares run by run, few enough for a screen; the leaderboard has them all.
 METRICS = ("log_loss", "skill", "brier", "roc_auc", "calibration_error")
 
@@ -27,18 +29,26 @@ def list_models(evaluation: Evaluation) -> pd.DataFrame:
     """The leaderboard: a row per question and model, the best first; bounds of an interval in columns of their own.
 
     Where each purchase has a past of its own, all models but the members have further rows, for the purchases of which
-    so many are known: `known_past` is `all`, `0`, `1-2` or `3+`.
+    so many are known: `known_past` is `all`, `0`, `1-2` or `3+`. Where categorical columns are read, there are two more
+    columns: `column`, the name of one or blank, and `value`, which is `all`, or `new` or `known` for rows about the
+    purchases of whose value in that column no label, or at least one, is known.
     """
     rows = [
-        {"question": question, "known_past": known_past, **_flatten(model)}
+        {**dict(zip(ROWS_OF, (question, *rows_of), strict=True)), **_flatten(model)}
         for question, answers in evaluation.questions.items()
-        for known_past, models in [
-            ("all", answers.models),
-            *((name, stratum.models) for name, stratum in answers.by_known_past.items()),
+        for rows_of, models in [
+            (("all", "", "all"), answers.models),
+            *(((name, "", "all"), stratum.models) for name, stratum in answers.by_known_past.items()),
+            *(
+                (("all", column, name), stratum.models)
+                for column, strata in answers.by_column.items()
+                for name, stratum in strata.items()
+            ),
         ]
         for model in models
     ]
-    return pd.DataFrame(rows, columns=["question", "known_past", *_list_columns()])
+    has_columns = any(answers.by_column for answers in evaluation.questions.values())
+    return pd.DataFrame(rows, columns=[*(ROWS_OF if has_columns else ROWS_OF[:2]), *_list_columns()])
 
 
 def _flatten(model: ModelFigures) -> dict[str, Any]:

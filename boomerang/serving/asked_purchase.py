@@ -50,11 +50,12 @@ class AskedPurchase:
         metadata, question = self._metadata, QUESTION_OF[member[0]]
         rules, columns = metadata.past, metadata.tree_inputs(question)
         if question == "made" and rules is not None:
-            known = TreeTable(find_known_past(self._table, None), self._inputs_of("context"), rules)
+            features = metadata.specs["context"].features
+            known = TreeTable(find_known_past(self._table, None), self._inputs_of("context"), features)
             return known.read(columns, slice(-1, None))
         recent = self._latest(metadata.n_labels + 2)
         if question == "made":
-            known = TreeTable.of(recent, find_known_past(recent, None), metadata.scaling, rules)
+            known = TreeTable.of(recent, find_known_past(recent, None), metadata.scaling, rules, metadata.further)
         else:
             returned = np.asarray(self._table["returned"])
             known = TreeTable.after(recent, (len(returned), int(returned.sum())), metadata.scaling, rules)

@@ -128,8 +128,9 @@ def _add_scores(
     scored[name] = probabilities.round(DIGITS)
     if rule is None:
         return
-    acts = WORDS[(probabilities >= (rule if costs is None else costs.thresholds)).astype(int)]
-    acts[np.isnan(probabilities)] = None
+    thresholds = np.full(len(probabilities), rule) if costs is None else costs.thresholds
+    acts = WORDS[(probabilities >= thresholds).astype(int)]
+    acts[np.isnan(probabilities) | np.isnan(thresholds)] = None
     scored[f"act_{name}"] = acts
     if costs is not None:
         act, let_be = costs.expect(probabilities)

@@ -1,8 +1,8 @@
 """Histories of many groups that a program gives, whose labels may be missing: whose past is asked for, and when."""
 
-import numbers
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from boomerang.base.ensembles import order_column
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.settings import PastSettings
 from boomerang.features.known_past import NOBODY, select_past
-from boomerang.serving.histories import COLUMNS, EVERY, INSTANT, History, read_history, read_made
+from boomerang.serving.further_columns import FurtherColumns
+from boomerang.serving.histories import COLUMNS, EVERY, History, find_named, read_history, read_made, to_text
 
 
 def read_table(
@@ -41,7 +42,13 @@ def read_table(
 
 
 def read_known_past(
-    history: pd.DataFrame, past: PastSettings, made: Any, group: object, now: Any
+    history: pd.DataFrame,
+    past: PastSettings,
+    made: Any,
+    group: object,
+    now: Any,
+    further: FurtherColumns | None = None,
+    made_further: Any = None,
 ) -> dict[str, np.ndarray]:
     """The known past of one group and, as the last row, the purchase just made, where there is one.
 
@@ -57,6 +64,10 @@ def read_known_past(
         Whose past.
     now : datetime-like or None
         When it is asked.
+    further : FurtherColumns, optional
+        What `history` has in further columns.
+    made_further : mapping of str to object, optional
+        What the purchase just made has there.
 
     Raises
     ------
@@ -65,22 +76,25 @@ def read_known_past(
     """
     if made is not None and now is not None:
         raise SettingsError("now goes with the next purchase; that of one just made is its own datetime")
-    has_groups = past.group_column is not None and len(_find_named(history, past.group_column)) > 0
+    has_groups = past.group_column is not None and len(find_named(history, past.group_column)) > 0
     if has_groups != (group is not None):
         rule = f"group goes with a history that has the column {past.group_column} of the training, and with it alone"
         raise SettingsError(f"{rule} (found group {group!r:.100}, columns {list(map(str, history.columns))!r:.200})")
     columns = read_table(history, COLUMNS, EVERY, past if has_groups else None)
+    if further is not None:
+        columns |= further.of_rows(columns)
     # Without a group, all of the history is one group's.
     code = 0
     if has_groups:
         values = _read_groups(history, str(past.group_column)).to_numpy()
-        at = np.flatnonzero(values == _group_text(group))
+        at = np.flatnonzero(values == to_text("group", group))
         code = int(columns["group"][at[0]]) if len(at) else NOBODY
     else:
         columns["group"] = np.zeros(len(columns["returned"]), dtype=np.int64)
     purchase, clock = None if made is None else read_made(made, columns), order_column(columns)
     if purchase is not None:
         moment = purchase[clock]
+        purchase |= {} if further is None else further.of_made(columns, made_further, moment)
     elif now is not None:
         moment = read_made((_read_now(now), 0), columns)[clock]
     else:
@@ -88,7 +102,7 @@ def read_known_past(
     # Without any purchase and any time, nothing is known.
     is_asked = not np.isnat(moment)
     rows = select_past(columns, past, code, moment, inclusive=made is None) if is_asked else np.arange(0)
-    found = {name: columns[name][rows] for name in (*COLUMNS, INSTANT) if name in columns}
+    found = {name: values[rows] for name, values in columns.items() if name not in ("group", "is_open")}
     if purchase is None:
         return found
     return {name: np.append(values, purchase[name]) for name, values in found.items()}
@@ -96,18 +110,11 @@ def read_known_past(
 
 def _read_groups(history: pd.DataFrame, name: str) -> pd.Series:
     """The values of the group column as text, missing where nobody is known."""
-    named = _find_named(history, name)
+    named = find_named(history, name)
     if len(named) != 1:
         raise DataError(f"history: the column {name} of the training is needed once, to tell whose each purchase is")
-    texts = history.iloc[:, named[0]].map(_group_text, na_action="ignore")
+    texts = history.iloc[:, named[0]].map(partial(to_text, "group"), na_action="ignore")
     return texts.mask(texts == "")
-
-
-def _find_named(history: pd.DataFrame, name: str) -> list[int]:
-    """Where the columns of a name stand, or, where there is none, those of the name in other case, as in a file."""
-    names = [str(column).strip() for column in history.columns]
-    exact = [place for place, column in enumerate(names) if column == name]
-    return exact or [place for place, column in enumerate(names) if column.lower() == name.lower()]
 
 
 def _read_now(now: object) -> pd.Timestamp:
@@ -119,14 +126,3 @@ def _read_now(now: object) -> pd.Timestamp:
     if moment is None or pd.isna(moment):
         raise SettingsError(f"now: must be a datetime, as those of the history (found {now!r:.100})")
     return moment
-
-
-def _group_text(value: object) -> str:
-    """A group as a file would have it: a whole number without its `.0`, and what is missing as a blank."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    if not isinstance(value, str | numbers.Real) or isinstance(value, bool | np.bool):
-        raise SettingsError(f"group: must be text or a whole number, as in the group column (found {value!r:.100})")
-    if isinstance(value, float):
-        return "" if np.isnan(value) else str(int(value) if value.is_integer() else value)
-    return str(value).strip()

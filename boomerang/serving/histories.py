@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from boomerang.base.ensembles import order_column
-from boomerang.base.errors import DataError
+from boomerang.base.errors import DataError, SettingsError
 
 COLUMNS = ("datetime", "returned", "number")
 # When purchases were made, in UTC: it tells their order where local time, which goes back in autumn, does not.
@@ -145,3 +145,22 @@ def _check_numbers(values: np.ndarray) -> np.ndarray:
     if not np.isfinite(found).all():
         raise DataError("history: number must be finite in every row")
     return found
+
+
+def find_named(history: pd.DataFrame, name: str) -> list[int]:
+    """Where the columns of a name stand, or, where there is none, those of the name in other case, as in a file."""
+    names = [str(column).strip() for column in history.columns]
+    exact = [place for place, column in enumerate(names) if column == name]
+    return exact or [place for place, column in enumerate(names) if column.lower() == name.lower()]
+
+
+def to_text(name: str, value: object) -> str:
+    """A value of the column `name` as a file would have it: a whole number without its `.0`, blank where missing."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return ""
+    if not isinstance(value, str | numbers.Real) or isinstance(value, bool | np.bool):
+        raise SettingsError(f"{name}: must be text or a whole number, as in the {name} column (found {value!r:.100})")
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return "" if np.isnan(number) else str(int(number) if number.is_integer() else number)
+    return str(value).strip()

@@ -1,12 +1,14 @@
 """Trained ensembles that predict one purchase at a time."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from boomerang.base.ensembles import BLEND, QUESTION_OF, TREES, most_past, name_for, short_name
+from boomerang.base.ensembles import BLEND, QUESTION_OF, TREES, most_past, name_for, order_column, short_name
 from boomerang.base.errors import DataError, SettingsError
 from boomerang.base.wording import counted
 from boomerang.combining.inference import TrainedEnsembles
@@ -16,8 +18,10 @@ from boomerang.features.inputs import check_table
 from boomerang.features.prepared import Source
 from boomerang.model.devices import one_thread
 from boomerang.serving.asked_purchase import AskedPurchase
+from boomerang.serving.further_columns import FurtherColumns
 from boomerang.serving.group_histories import read_known_past, read_table
 from boomerang.serving.histories import COLUMNS, History, read_history
+from boomerang.serving.value_counts import ValueCounts
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,11 @@ class Predictor(TrainedEnsembles):
     def predict_proba(
         self,
         history: History,
-        made: tuple[pd.Timestamp, float] | None = None,
+        made: tuple[Any, ...] | None = None,
         name: str | None = None,
         group: object = None,
         now: pd.Timestamp | None = None,
+        rates: Literal["history", "prepared"] | None = None,
     ) -> float:
         """The probability that the next purchase, or the one just made, comes back.
 
@@ -69,9 +74,10 @@ class Predictor(TrainedEnsembles):
             Past purchases in time order, with `datetime` (naive local time), `returned` (0 or 1) and `number`; or their
             labels alone, from which only `simple` predicts. With a column `instant` (naive UTC), that is their order:
             in the hour that autumn repeats local time is none.
-        made : (datetime, number), optional
+        made : (datetime, number) or (datetime, number, columns), optional
             The purchase just made, of which it is asked then. Beside `instant` its datetime may have an offset;
-            without one, that of the last purchase is taken.
+            without one, that of the last purchase is taken. `columns`, where the training read further ones, which
+            `history` must have then too, is a mapping of their names to what the purchase has there.
         name : {"blend", "trees", "combination", "time", "simple", "context"}, optional
             What predicts; by default `simple` for labels, else `blend`. `context` is for a purchase just made,
             `combination`, `time` and `simple` are for the next one, `blend` and `trees` for both.
@@ -81,6 +87,10 @@ class Predictor(TrainedEnsembles):
         now : Timestamp, optional
             When it is asked, where each purchase has a past of its own: labels that were not certain by then are not
             read. By default when the purchase was made, or the latest datetime of `history`.
+        rates : {"history", "prepared"}, optional
+            Where the rates so far of what a purchase has in categorical columns come from: `history`, as in training,
+            or what `prepare` counted then, which is said of past purchases too. By default `history`, unless that is
+            the past of one group where the training had a group column.
 
         Raises
         ------
@@ -100,14 +110,45 @@ class Predictor(TrainedEnsembles):
             loaded = ", ".join(dict.fromkeys(map(short_name, self._pools)))
             needs = "a table of purchases, and the purchase just made for context, trees and blend alone"
             raise SettingsError(f"{asked} predicts from {needs}; of {loaded} simple takes labels too")
-        if self.metadata.past is not None and isinstance(history, pd.DataFrame):
-            recent = read_known_past(history, self.metadata.past, made, group, now)
+        past, made, made_further = self.metadata.past, *_split(made, self.metadata.columns is not None)
+        further = self._read_further(history, {question}, self._takes_counts(rates, question, group))
+        if past is not None and isinstance(history, pd.DataFrame):
+            recent = read_known_past(history, past, made, group, now, further, made_further)
         elif group is not None or now is not None:
             raise SettingsError("group and now are for a table, and a training with a group column or a label delay")
         else:
             latest = slice(-most_past(self.metadata.seq_lengths[-1]), None)
             recent = read_history(history, _columns_of([name]), latest, made)
-        return self.predict(self._scale(recent), name).probability
+            if further is not None:
+                columns = read_history(history)
+                columns |= further.of_rows(columns)
+                of_made = further.of_made(columns, made_further, recent[order_column(recent)][-1])
+                recent |= {at: np.append(columns[at][latest], value) for at, value in of_made.items()}
+        return self.predict(self._scale(recent, question == "made"), name).probability
+
+    def _takes_counts(self, rates: str | None, question: str, group: object) -> bool:
+        """Whether rates so far come from what `prepare` counted; raises SettingsError for what `rates` cannot be."""
+        columns, past = self.metadata.columns, self.metadata.past
+        if rates is None:
+            return past is not None and past.group_column is not None and group is None
+        if columns is None or question == "next":
+            raise SettingsError("rates is for a purchase just made, and a training that reads further columns")
+        if rates not in ("history", "prepared"):
+            raise SettingsError(f"rates must be history or prepared (found {rates!r:.100})")
+        return rates == "prepared"
+
+    def _read_further(self, history: History, questions: set[str], takes_counts: bool) -> FurtherColumns | None:
+        """What a history has in further columns; None where they tell nothing of the questions."""
+        columns = self.metadata.columns
+        if columns is None or "made" not in questions or not isinstance(history, pd.DataFrame):
+            return None
+        return FurtherColumns(history, columns, self.metadata.past, self._value_counts if takes_counts else None)
+
+    @cached_property
+    def _value_counts(self) -> ValueCounts:
+        """What `prepare` counted."""
+        assert self.metadata.columns is not None
+        return ValueCounts(self.artifacts_dir / "prepared", self.metadata.columns)
 
     def score(self, history: History, first: int = 0, end: int | None = None) -> pd.DataFrame:
         """The probability of a return of each purchase from those before it.
@@ -139,19 +180,22 @@ class Predictor(TrainedEnsembles):
         if not set(names) <= self._pools.keys():
             raise SettingsError(f"labels alone are for simple; {', '.join(self._pools)} predict from a table")
         columns = read_table(history, _columns_of(names), slice(end), self.metadata.past)
+        further = self._read_further(history, {QUESTION_OF[name] for name in names}, takes_counts=False)
+        if further is not None:
+            columns |= further.of_rows(columns)
         n_rows = len(columns["returned"])
         if not 0 <= first <= (n_rows if end is None else end) <= n_rows:
             raise SettingsError(f"first and end must be purchases of the history, in order (found {first}, {end})")
         index = history.index[:n_rows] if isinstance(history, pd.DataFrame | pd.Series) else None
-        return self.score_scaled(pd.DataFrame(self._scale(columns), index=index), first, n_rows, names)
+        return self.score_scaled(
+            pd.DataFrame(self._scale(columns, further is not None), index=index), first, n_rows, names
+        )
 
-    def _scale(self, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _scale(self, columns: dict[str, np.ndarray], with_columns: bool) -> dict[str, np.ndarray]:
         """The columns of a history with their scaled features, which labels alone do not have."""
         if not columns.keys() >= set(COLUMNS):
             return columns
-        features = self.metadata.scaled_features
-        scaled = self.metadata.scaling.transform(columns, features)
-        return columns | dict(zip(features, scaled.T, strict=True))
+        return columns | self.metadata.scale(columns, with_columns)
 
     @one_thread()
     def predict(self, table: Table, name: str, weights: list[float] | None = None) -> Prediction:
@@ -207,6 +251,13 @@ class Predictor(TrainedEnsembles):
         too_long = [member for member, needed in zip(pool.members, pool.n_past, strict=True) if needed > n_past]
         lengths = sorted({length for name, length in too_long if (name, length) in self._models})
         return [*lengths, *(TREES for member in too_long if member in self._forests)]
+
+
+def _split(made: Any, has_further: bool) -> tuple[Any, Any]:
+    """Datetime and number of a purchase just made, and what it has in further columns, where the training read any."""
+    if has_further and isinstance(made, tuple | list) and len(made) == 3:
+        return tuple(made[:2]), made[2]
+    return made, None
 
 
 def _columns_of(names: list[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from boomerang.base.checks import Section, int_between, within
+from boomerang.base.columns import FeatureName
 
 # Values of leaves are multiples of this: their sums are exact, in whatever order a CPU computes them.
 STEP = 2.0**-30
@@ -93,7 +94,7 @@ class Forest(Section):
         In the order in which they were grown.
     """
 
-    features: Annotated[list[Annotated[str, Field(pattern="^[a-z0-9_]{1,64}$")]], Field(min_length=1, max_length=1000)]
+    features: Annotated[list[FeatureName], Field(min_length=1, max_length=1000)]
     base_logit: Value
     trees: Annotated[list[Tree], Field(max_length=MAX_TREES)]
 

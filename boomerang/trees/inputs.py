@@ -60,7 +60,7 @@ def count_labels(longest: int) -> int:
 
 
 @cache
-def list_inputs(question: str, own_past: bool, longest: int) -> tuple[TreeInput, ...]:
+def list_inputs(question: str, own_past: bool, longest: int, further: tuple[str, ...] = ()) -> tuple[TreeInput, ...]:
     """What trees read, in the order of their columns.
 
     Parameters
@@ -72,6 +72,8 @@ def list_inputs(question: str, own_past: bool, longest: int) -> tuple[TreeInput,
         are read as well.
     longest : int
         The longest sequence length of the ensembles.
+    further : tuple of str
+        What is read of further columns, as `Columns.features` has it.
     """
     n_labels = count_labels(longest)
     found = [TreeInput(name, 0) for name in KNOWN_PAST_FEATURES] if own_past else []
@@ -79,15 +81,15 @@ def list_inputs(question: str, own_past: bool, longest: int) -> tuple[TreeInput,
         found += [TreeInput(name, 1) for name in RECURRING]
         found += [TreeInput("returned", lag) for lag in range(1, n_labels + 1)]
         return tuple(found)
-    found += [TreeInput(name, 0) for name in SCALED_FEATURES]
+    found += [TreeInput(name, 0) for name in (*SCALED_FEATURES, *further)]
     found += [TreeInput(RETURNED_LAG1, lag) for lag in range(n_labels)]
     found += [TreeInput(name, lag) for name in DESCRIBED for lag in range(1, min(longest, MAX_DESCRIBED) + 1)]
     return tuple(found)
 
 
-def read_features(own_past: bool) -> tuple[str, ...]:
+def read_features(own_past: bool, further: tuple[str, ...] = ()) -> tuple[str, ...]:
     """What is known of each purchase: the features of `context`."""
-    return choose_ensembles(own_past)["context"].features
+    return choose_ensembles(own_past, further)["context"].features
 
 
 def fewest_past(own_past: bool, longest: int) -> int:
@@ -108,19 +110,27 @@ class TreeTable:
         Of the rows of the table.
     inputs : Inputs
         Of the rows, with the features of `context`.
-    rules : PastRules or None
-        Of the training.
+    features : tuple of str
+        Of `context`, as `read_features` gives them.
     """
 
-    def __init__(self, past: KnownPast, inputs: Inputs, rules: PastRules | None) -> None:
-        self._past, self._own, self._features = past, inputs.own, read_features(rules is not None)
+    def __init__(self, past: KnownPast, inputs: Inputs, features: tuple[str, ...]) -> None:
+        self._past, self._own, self._features = past, inputs.own, features
         labels = past.returned[past.rows].astype(np.float32)
         self._stream = np.column_stack([inputs.stream, labels])  # (n_stream, n_features + 1)
 
     @classmethod
-    def of(cls, table: Table, past: KnownPast, scaler: Scaler, rules: PastRules | None) -> "TreeTable":
-        """From a table; parameters as in `stack_inputs`."""
-        return cls(past, stack_inputs(table, read_features(rules is not None), past, scaler, rules), rules)
+    def of(
+        cls,
+        table: Table,
+        past: KnownPast,
+        scaler: Scaler,
+        rules: PastRules | None,
+        further: tuple[str, ...] = (),
+    ) -> "TreeTable":
+        """From a table; parameters as in `stack_inputs` and `list_inputs`."""
+        features = read_features(rules is not None, further)
+        return cls(past, stack_inputs(table, features, past, scaler, rules), features)
 
     @classmethod
     def after(cls, table: Table, counts: tuple[int, int], scaler: Scaler, rules: PastRules | None) -> "TreeTable":
@@ -143,7 +153,7 @@ class TreeTable:
             for name, values in describe_counts(np.array(counts[:1]), np.array(counts[1:]), scaler, rules).items():
                 own[:, features.index(name)] = values
         starts, ends = np.zeros(1, dtype=np.int64), np.array([len(past.rows)])
-        return cls(KnownPast(past.returned, past.rows, past.firsts, starts, ends), Inputs(stream, own), rules)
+        return cls(KnownPast(past.returned, past.rows, past.firsts, starts, ends), Inputs(stream, own), features)
 
     def read(self, columns: tuple[TreeInput, ...], rows: slice | np.ndarray) -> np.ndarray:
         """What trees read of some rows: of shape (n, n_columns), float32, NaN for what is not there.

@@ -28,7 +28,9 @@ def test_every_output_has_a_mark_by_which_it_is_known():
     assert {*MARKS, "MODEL_CARD.md"} == set(OUTPUTS)
 
 
-def test_what_a_run_has_written_is_ours_as_a_whole_and_in_every_part(trained, tmp_path):
+@pytest.mark.parametrize("training", ["trained", "trained_on_columns"])
+def test_what_a_run_has_written_is_ours_as_a_whole_and_in_every_part(request, training, tmp_path):
+    trained = request.getfixturevalue(training)
     assert find_strangers(trained) == []
     for name in OUTPUTS:
         (tmp_path / name).mkdir()

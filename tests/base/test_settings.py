@@ -12,6 +12,7 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
     assert config.sequences.seq_lengths == [2, 3, 5, 8, 12, 24]
     assert (config.prepare.val_split, config.prepare.test_split) == (0.2, 0.1)
     assert (config.evaluate.cost_missed, config.evaluate.cost_needless) == (None, None)
+    assert config.evaluate.shown_columns == []
     assert config.train.model_dump() == {
         "seed": 0,
         "epochs": 10,
@@ -56,15 +57,44 @@ def test_shipped_params_are_valid_and_carry_the_documented_defaults():
                 "evaluate",
                 "cost_missed",
                 value,
-                f"evaluate.cost_missed: must be an amount from 0 to 1e+12 or the word number (found {value!r})",
+                f"evaluate.cost_missed: must be an amount from 0 to 1e+12, the word number or a numeric column "
+                f"(found {value!r})",
             )
-            for value in (-1, 2e12, float("nan"), True, "many", "")
+            for value in (-1, 2e12, float("nan"), True, "")
         ),
         (
             "evaluate",
             "cost_needless",
             1,
             "evaluate: cost_missed and cost_needless must be given together, or neither (found None and 1.0)",
+        ),
+        *(
+            (
+                "prepare",
+                section,
+                [value],
+                f"prepare.{section}: must be up to 64 names of further columns, neither datetime, returned, number nor "
+                f"instant, of up to 200 printable characters without outer blanks (found {value!r})",
+            )
+            for section in ("numeric_columns", "categorical_columns")
+            for value in ("datetime", "Returned", "number", " price", "a\tb", "")
+        ),
+        *(
+            (
+                "prepare",
+                "numeric_columns",
+                value,
+                "prepare: group_column, numeric_columns and categorical_columns must name a column once "
+                f"(found {name!r} twice)",
+            )
+            for value, name in ((["price", "price"], "price"), (["Price", "price"], "price"))
+        ),
+        ("prepare", "max_values", 0, "prepare.max_values: must be a whole number from 1 to 1000000000 (found 0)"),
+        (
+            "evaluate",
+            "shown_columns",
+            ["product"],
+            "evaluate.shown_columns must be among prepare.categorical_columns (found 'product', not in [])",
         ),
         ("prepare", "val_split", 0, "prepare.val_split: must be a share above 0 and below 1 (found 0)"),
         (
@@ -210,6 +240,26 @@ def test_costs_are_amounts_or_the_number_of_the_purchase(params, missed, needles
     params["evaluate"] |= {"cost_missed": missed, "cost_needless": needless}
     found = settings.validate_settings(params, "test").evaluate
     assert (found.cost_missed, found.cost_needless) == (missed, needless)
+
+
+@pytest.mark.parametrize(
+    ("shown_columns", "message"),
+    [
+        (
+            ["price"],
+            "shown_columns must be among prepare.categorical_columns (found 'price', not in ['product', 'hat'])",
+        ),
+        (["hat", "hat"], "shown_columns must name a column once (found 'hat' twice)"),
+    ],
+)
+def test_columns_that_are_shown_are_categorical_ones_each_once(params, shown_columns, message):
+    params["prepare"] |= {"numeric_columns": ["price"], "categorical_columns": ["product", "hat"]}
+    params["evaluate"]["shown_columns"] = ["hat"]
+    assert settings.validate_settings(params, "test").evaluate.shown_columns == ["hat"]
+    params["evaluate"]["shown_columns"] = shown_columns
+    with pytest.raises(SettingsError) as refused:
+        settings.validate_settings(params, "test")
+    assert str(refused.value) == f"test: evaluate.{message}"
 
 
 def test_costs_of_which_neither_costs_anything_are_refused(params):

@@ -27,12 +27,12 @@ def test_the_threshold_weighs_the_costs(cost_missed, cost_needless, threshold):
         ((-1, 1), r"cost_missed must be 0 or a finite number above \(found -1\)"),
         ((1, float("nan")), r"cost_needless must be 0 or a finite number above \(found nan\)"),
         ((0, 0), "above 0"),
-        (("many", 1), r"cost_missed must be an amount or the word number \(found 'many'\)"),
+        (("", 1), r"cost_missed must be an amount or the name of a column \(found ''\)"),
     ],
 )
 def test_costs_that_decide_nothing_are_refused(costs, message):
     with pytest.raises(SettingsError, match=message):
-        cost_threshold(*costs)
+        Costs(*costs)
 
 
 @pytest.mark.parametrize(

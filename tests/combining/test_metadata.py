@@ -156,3 +156,40 @@ def test_metadata_of_another_training_is_read(trained, tmp_path, path, value):
     change(metadata, path, value)
     (tmp_path / "models_meta.json").write_text(json.dumps(metadata))
     assert read_metadata(tmp_path).model_dump() == metadata
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["columns"], None),
+        (["columns", "numeric"], []),
+        (["columns", "numeric"], ["price", "weight"]),
+        (["columns", "categorical"], ["month", "product"]),
+        (["columns", "categorical"], ["product", "Month", "month"]),
+        (["columns", "numeric"], ["a\tb"]),
+        (["columns", "numeric"], ["number"]),
+        (["columns", "base_rate"], 0.0),
+        (["columns", "rate_strength"], -1.0),
+        (["columns", "unknown"], 1),
+        (["scaling", "features", 7], "weight_value"),
+        (["ensembles", "context", "features", 8], "price_given"),
+        (["trees", "made", "features", 7], "hour"),
+    ],
+)
+def test_further_columns_that_features_do_not_fit_are_refused(trained_on_columns, tmp_path, path, value):
+    metadata = json.loads((trained_on_columns / "models_meta.json").read_text())
+    assert read_metadata(trained_on_columns).columns.names == ["price", "product", "month"]
+    change(metadata, path, value)
+    (tmp_path / "models_meta.json").write_text(json.dumps(metadata))
+    with pytest.raises(ArtifactError) as refused:
+        read_metadata(tmp_path)
+    assert str(refused.value).isprintable()
+
+
+def test_a_training_without_further_columns_says_nothing_of_them(trained, trained_on_columns):
+    without = json.loads((trained / "models_meta.json").read_text())
+    assert "columns" not in without
+    assert not (trained / "prepared" / "values.parquet").exists()
+    assert list(json.loads((trained_on_columns / "models_meta.json").read_text())["columns"]) == [
+        *("base_rate", "categorical", "numeric", "rate_strength")
+    ]

@@ -163,6 +163,12 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (["--csv", "none.csv", "--next", "no"], 2, "--csv scores the probability of yes"),
         (["--csv", "none.csv", "--weights", "1,1"], 2, "--weights goes with one prediction"),
         (["--history", "yes,no", "--ensemble", "time"], 2, "predicts from what is given: simple (found time)"),
+        (
+            ["--history", "yes,no", "--next_column", "a=1"],
+            2,
+            "--next_column goes with --next_datetime and --next_number",
+        ),
+        (["--csv", "none.csv", "--rates", "prepared"], 2, "--rates goes with --next_datetime and --next_number"),
         (["--history", "yes,no", "--threshold", "2"], 2, "--threshold must be a probability from 0 to 1 (found 2.0)"),
         (["--history", "yes,no", "--cost_missed", "2"], 2, "must be given together, and without --threshold"),
         (
@@ -171,9 +177,10 @@ def test_describe_lists_members_without_predicting(trained, capsys):
             "cost_needless must be 0 or a finite number above (found -1.0)",
         ),
         (
-            ["--history", "yes,no", "--cost_missed", "many", "--cost_needless", "1"],
+            ["--csv", "none.csv", "--cost_missed", "many", "--cost_needless", "1"],
             2,
-            "--cost_missed must be an amount or the word number (found 'many')",
+            "--cost_missed and --cost_needless must be an amount or a column: number, or a numeric one that is read "
+            "(found 'many')",
         ),
         (
             ["--history", "yes,no", "--cost_missed", "0", "--cost_needless", "0"],

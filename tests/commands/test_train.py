@@ -224,12 +224,16 @@ def test_what_cannot_be_done_ends_with_a_message_and_an_exit_code(run_here, monk
 # For each flag of a setting a value out of its range, and the rule of each that several of them break together.
 OUT_OF_RANGE = {
     "group_column": "number",
+    "numeric_columns": "price,number",
+    "categorical_columns": "product,product",
+    "max_values": 0,
     "label_delay_days": -1,
     "rate_strength": 0,
     **dict.fromkeys(("epochs", "batch_size", "hidden_size", "num_layers", "grad_accum_steps", "max_seq_cap"), "0"),
     **dict.fromkeys(("val_split", "test_split", "lr"), "11"),
     **dict.fromkeys(("n_folds", "seed", "early_stopping_patience", "equivalence_margin"), "-1"),
     **dict.fromkeys(("cost_missed", "cost_needless"), "-1"),
+    "shown_columns": "number",
     **{"trees_rounds": "0", "trees_lr": "2", "trees_leaves": "1", "trees_early_stopping_patience": "-1"},
     **{"seq_lengths": "0", "datetime_format": "%Q", "timezone": "Nowhere", "data_path": ""},
 }
@@ -255,7 +259,10 @@ def test_every_setting_with_a_flag_is_tried_or_has_choices():
         (["--precision", "fp16"], ["precision", "use_gpu"]),
         (["--seq_lengths", "500"], ["seq_lengths", "max_seq_cap"]),
         (["--cost_missed", "8"], ["cost_missed", "cost_needless"]),
+        (["--cost_missed", "price", "--cost_needless", "1"], ["cost_missed", "cost_needless"]),
+        (["--group_column", "product", "--categorical_columns", "product"], ["group_column", "categorical_columns"]),
         (["--cost_missed", "0", "--cost_needless", "0"], ["cost_missed", "cost_needless"]),
+        (["--shown_columns", "product"], ["shown_columns", "categorical_columns"]),
         (["--datetime_format", "%d/%m/%Y %H:%M %z"], ["datetime_format", "timezone"]),
     ],
 )
@@ -272,6 +279,20 @@ def check_called_by_flags(params, capsys, arguments, names):
     rules = err.partition("(found")[0]
     assert not re.search(r"settings:|prepare|train\.|sequences\.|evaluate\.", rules), err
     assert not any(re.search(rf"(?<!-){name}", rules) for name in names), err
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("price", ["price"]),
+        ("product, country", ["product", "country"]),
+        ('"weight, kg",price', ["weight, kg", "price"]),
+        ("", []),
+        ("price,", ["price", ""]),
+    ],
+)
+def test_names_of_columns_are_parted_by_commas_outside_of_quotes(text, names):
+    assert train_flags.parse_names(text) == names
 
 
 def test_the_file_is_read_by_what_flags_say_and_its_faults_name_them(tmp_path, run_here):

@@ -137,6 +137,33 @@ def takes_labels_that_are_not_known_yet(predictor, history, trained, by_customer
         predictor.predict_proba(history.assign(returned=[*history["returned"][:-1], None]))
 
 
+@pytest.fixture(scope="module")
+def of_columns(trained_on_columns):
+    """A predictor of a small training that read further columns, and its table."""
+    table = pd.read_csv(trained_on_columns.parent / "purchases.csv", parse_dates=["datetime"])
+    return Predictor.load(trained_on_columns), table.assign(returned=1 * (table["returned"] == "yes"))
+
+
+def takes_further_columns(predictor, history, trained, of_columns):
+    predictor, history = of_columns
+    last, columns = history.iloc[-1], ["price", "product", "month"]
+    made = (last["datetime"], last["number"], {name: last[name] for name in columns})
+    found = predictor.predict_proba(history[:-1], made=made)
+    assert predictor.score(history)["blend_made"].iloc[-1] == pytest.approx(found, abs=1e-6)
+    missing = (*made[:2], dict.fromkeys(columns))
+    assert 0 < predictor.predict_proba(history[:-1], made=missing) < 1
+
+
+def takes_the_counts_of_the_training(predictor, history, trained, of_columns):
+    """The default is held by `tests/test_columns.py`."""
+    predictor, history = of_columns
+    last = history.iloc[-1]
+    made = (last["datetime"], last["number"], {name: last[name] for name in ("price", "product", "month")})
+    short = history[-30:-1]
+    counted = predictor.predict_proba(short, made=made, name="trees", rates="prepared")
+    assert counted != predictor.predict_proba(short, made=made, name="trees")
+
+
 def says_what_it_learned_from(predictor, history, trained):
     assert predictor.source.n_purchases == len(history)
 
@@ -166,6 +193,8 @@ CHECKS = {
     "A `now` says when": asks_at_a_time,
     "`score` takes a table of all groups": scores_all_groups,
     "Of a label that is not known yet": takes_labels_that_are_not_known_yet,
+    "Where the training read [further columns]": takes_further_columns,
+    'With `rates="prepared"`': takes_the_counts_of_the_training,
     "`source` says what the model has learned from": says_what_it_learned_from,
     "What is no history is refused": refuses_with_a_value_error_of_our_own,
     "One predictor serves the threads": serves_threads_and_forked_processes,
@@ -189,7 +218,7 @@ def test_every_sentence_about_the_predictor_is_checked():
 @pytest.mark.parametrize("beginning", CHECKS)
 def test_what_is_said_of_the_predictor_is_true(beginning, predictor, history, trained, request):
     check = CHECKS[beginning]
-    asked = [name for name in inspect.signature(check).parameters if name in ("capsys", "by_customer")]
+    asked = [name for name in inspect.signature(check).parameters if name in ("capsys", "by_customer", "of_columns")]
     check(predictor, history, trained, **{name: request.getfixturevalue(name) for name in asked})
 
 

@@ -68,7 +68,9 @@ def test_every_flag_that_a_page_names_exists(page):
 def test_every_setting_stands_with_its_default(setting):
     section, name = setting.split(".")
     default = PARAMS[section][name]
-    shown = ",".join(map(str, default)) if isinstance(default, list) else yaml.safe_dump(default).split()[0]
+    shown = yaml.safe_dump(default).split()[0]
+    if isinstance(default, list):
+        shown = ",".join(map(str, default)) or "none"
     row = next(line for line in PAGES["docs/settings.md"].splitlines() if line.startswith(f"| `{setting}`"))
     assert row.split("|")[2].strip(" `") == shown
 

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boomerang.base.columns import Columns
 from boomerang.base.ensembles import SCALED_FEATURES
 from boomerang.base.errors import ArtifactError
-from boomerang.features.prepared import read_history, read_prepared
+from boomerang.features.prepared import read_history, read_prepared, read_values
 
 
 def table(**columns):
@@ -104,3 +105,45 @@ def test_a_missing_column_is_refused(tmp_path, column):
     table().drop(columns=column).to_parquet(tmp_path / "a.parquet", index=False)
     with pytest.raises(ArtifactError, match=column):
         read_prepared(tmp_path / "a.parquet")
+
+
+VALUES = pd.DataFrame({"column": ["a", "a"], "value": ["x", ""], "n_known": [3, 1], "n_returned": [1, 0]})
+COLUMNS = Columns(numeric=["price"], categorical=["a"])
+
+
+def test_counts_of_values_are_read_back(tmp_path):
+    VALUES.to_parquet(tmp_path / "values.parquet", index=False)
+    pd.testing.assert_frame_equal(read_values(tmp_path, COLUMNS), VALUES, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (VALUES.assign(column="b"), "must hold the values of a, each once"),
+        (VALUES.assign(value="x"), "must hold the values of a, each once"),
+        (VALUES[:0], "must hold the values of a, each once"),
+        (VALUES.assign(value=[1, 2]), "column and value must be text in every row"),
+        (VALUES.assign(value=["x", None]), "column and value must be text in every row"),
+        (VALUES.assign(value=[["x"], ["y"]]), "column and value must be text in every row"),
+        (VALUES.assign(n_known=[1.5, 2.0]), "must be counts, int64"),
+        (VALUES.assign(n_returned=[4, 0]), "must be counts, int64"),
+        (VALUES.assign(n_returned=[-1, 0]), "must be counts, int64"),
+        (VALUES.drop(columns="n_known"), "is not a table as its stage writes it"),
+    ],
+)
+def test_counts_that_prepare_never_writes_are_refused(tmp_path, values, message):
+    values.to_parquet(tmp_path / "values.parquet", index=False)
+    with pytest.raises(ArtifactError, match=message):
+        read_values(tmp_path, COLUMNS)
+
+
+@pytest.mark.parametrize(("codes", "is_right"), [([0, 1, 1, 0], True), ([0, 2, 1, 0], False), ([0, -1, 1, 0], False)])
+def test_codes_of_values_that_there_are_not_are_refused(tmp_path, codes, is_right):
+    further = {"number": 1.0, "price_raw": [1.0, np.nan, 0.0, 2.0], "a_code": codes}
+    table().assign(**further).to_parquet(tmp_path / "purchases.parquet", index=False)
+    VALUES.to_parquet(tmp_path / "values.parquet", index=False)
+    if is_right:
+        assert read_history(tmp_path, COLUMNS)[0]["a_code"].tolist() == codes
+        return
+    with pytest.raises(ArtifactError, match="a_code must be int64, from 0 to 1, in every row"):
+        read_history(tmp_path, COLUMNS)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boomerang.base.errors import DataError, SettingsError
-from boomerang.reading.asked import append_purchase
+from boomerang.reading.asked import append_purchase, parse_purchase
 from boomerang.reading.offsets import last_offset
 from tests.reading.support import HEADER, read
 
@@ -140,7 +140,7 @@ MADE = [
 @pytest.mark.parametrize(("past", "made", "how", "expected"), MADE)
 def test_the_purchase_just_made_is_read_like_those_before_it(tmp_path, past, made, how, expected):
     table = read_times(tmp_path, *past, **how).table
-    found = append_purchase(table, made, "3", **how)
+    found = append_purchase(table, parse_purchase(table, made, "3", **how), made, None)
     assert found["datetime"].iloc[-1].isoformat() == expected
     assert found.dtypes.to_dict() == table.dtypes.to_dict()
     assert found[: len(table)].equals(table)
@@ -170,7 +170,7 @@ def test_the_purchase_just_made_is_read_like_those_before_it(tmp_path, past, mad
 def test_a_purchase_just_made_that_those_before_it_do_not_place_is_refused(tmp_path, past, made, how, message):
     table = read_times(tmp_path, past, **how).table
     with pytest.raises(SettingsError, match=f"^next_datetime .*{message}"):
-        append_purchase(table, made, "3", **how)
+        append_purchase(table, parse_purchase(table, made, "3", **how), made, None)
 
 
 def test_local_times_of_the_repeated_hour_without_an_offset_stay_in_their_order(tmp_path):

@@ -12,6 +12,7 @@ from boomerang.combining.decisions import cost_threshold
 from boomerang.features.known_past import PastRules
 from boomerang.measures.evaluation import Evaluation, Stratum
 from boomerang.measures.intervals import Interval
+from boomerang.measures.values import ColumnValues, ValueRate, ValueRates
 from boomerang.report.model_card import write_card
 from boomerang.report.report import write_report
 
@@ -154,6 +155,92 @@ def test_the_model_card_says_whose_past_a_purchase_has(evaluation, trained, grou
     assert ("knows no customers" in limits) == (group_column is None)
     assert "not to be used to judge a person." in limits
     assert all(line.startswith(("- ", "  ")) for line in limits.strip().splitlines())
+
+
+@pytest.fixture(scope="module")
+def of_columns(trained_on_columns):
+    """An evaluation of further columns: `price`, `product`, and `month`, which a feature is called as well."""
+    return read_json(trained_on_columns / "evaluation" / "evaluation.json", Evaluation)
+
+
+def test_with_further_columns_the_pages_are_functions_of_the_evaluation_too(of_columns, trained_on_columns):
+    assert write_report(of_columns) == (trained_on_columns / "evaluation" / "report.html").read_text()
+    card = (trained_on_columns / "MODEL_CARD.md").read_text()
+    assert write_card(of_columns, read_metadata(trained_on_columns)) == card
+
+
+def test_chart_and_card_tell_a_column_from_a_feature_of_the_same_name(of_columns, trained_on_columns):
+    page = write_report(of_columns).partition('id="made"')[2]
+    chart = page.partition("<svg viewBox")[2].partition("Rise of log loss by feature and column")[2]
+    names = set(re.findall('text-anchor="end">(.*?)</text>', chart.partition("</svg>")[0]))
+    assert {"month", "month (column)", "price", "product", "hour"} < names
+    assert not any(name.startswith(("price_", "product_", "month_")) for name in names)
+    rises = write_card(of_columns, read_metadata(trained_on_columns)).rpartition("is shuffled (mean")[2]
+    importance = of_columns.questions["made"].importance
+    for name, rise in (("`month (column)`", importance.columns["month"]), ("month", importance.features["month"])):
+        assert re.search(rf"[,\n] ?{re.escape(f'{name} {rise.mean:.4f} ± {rise.spread:.4f}')}", rises)
+
+
+def test_pages_tell_of_new_and_known_values_of_a_purchase_just_made(of_columns, trained_on_columns):
+    asked_next, made = write_report(of_columns).split('id="made"')
+    assert "By whether a value is new" not in asked_next
+    tables = made.partition("By whether a value is new or known</h3>")[2].partition('<p class="note">')[0]
+    rows = [re.sub(r"<[^>]*>", " ", row).split()[:2] for row in tables.split("<tr>")[1:]]
+    assert [row for row in rows if row[1] != "test"] == [["known", "20"], ["new", "1"], ["known", "19"]]
+    # Without groups there is none whose rate could be compared.
+    assert "group rate" not in tables
+    card = write_card(of_columns, read_metadata(trained_on_columns))
+    assert re.findall(r"\| (`\w+`) \| (\w+) \| (\d+) ", card) == [
+        ("`month`", "known", "20"),
+        ("`product`", "new", "1"),
+        ("`product`", "known", "19"),
+    ]
+
+
+def test_the_model_card_names_the_columns_and_the_labels_on_which_rates_rest(of_columns, trained_on_columns):
+    card = " ".join(write_card(of_columns, read_metadata(trained_on_columns)).split())
+    assert "returned_before, and the columns `price`, `product` and `month`. Hidden" in card
+    assert "the number in `price` is read as well" in card
+    assert "rate so far of its value in `product` and `month`" in card
+    assert "rest on the labels that were known at the time" in card
+    assert "knows what `price`, `product` and `month` say and no more" in card
+    assert "no articles" not in card
+
+
+def with_values(evaluation, *values, name="size", n_values=None):
+    """The evaluation with a column whose values all have the same rate."""
+    rates = [ValueRate(value=value, rate=0.25, n_known=1234, n_returned=300) for value in values]
+    columns = {name: ColumnValues(n_values=n_values or len(values), highest=rates[:1], lowest=rates[1:])}
+    found = ValueRates(until="2024-05-01T12:00:00", base_rate=0.2, rate_strength=20.0, columns=columns)
+    return evaluation.model_copy(update={"values": found})
+
+
+def test_values_stand_on_the_page_once_and_escaped(evaluation):
+    page = write_report(with_values(evaluation, "<script>alert(1)</script>", "", "a\tb"))
+    assert page.count("<h2>Which values come back</h2>") == 1
+    assert "<script>alert" not in page
+    section = page.partition('<section id="values">')[2].partition("</section>")[0]
+    cells = re.findall('<th scope="row">(.*?)</th><td>25.0%</td><td>1,234</td><td>300</td>', section)
+    assert cells == ["&lt;script&gt;alert(1)&lt;/script&gt;", "(not given)", r"a\tb"]
+    assert "until 2024-05-01 12:00:00" in section
+    assert "20.0%, as by 20 purchases" in section
+    assert ">3 values.<" in section
+
+
+def test_the_page_says_that_only_the_ends_are_shown_where_there_are_more_values(evaluation):
+    page = write_report(with_values(evaluation, "a", "b", n_values=3000))
+    assert ">3,000 values, of which these have the highest and the lowest rate." in page
+
+
+def test_names_of_columns_are_escaped_in_charts_headings_and_tables(of_columns):
+    answers, name = of_columns.questions["made"], "<i>&"
+    importance = answers.importance.model_copy(update={"columns": {name: answers.importance.columns["product"]}})
+    changed = {"importance": importance, "by_column": {name: answers.by_column["product"]}}
+    evaluation = of_columns.model_copy(update={"questions": {"made": answers.model_copy(update=changed)}})
+    page = write_report(with_values(evaluation, "a", name=name))
+    assert "<i>" not in page
+    # In what is known of the purchase, the chart, the table of new and known values, and over its own values.
+    assert page.count("&lt;i&gt;&amp;") == 4
 
 
 @pytest.fixture(scope="module")

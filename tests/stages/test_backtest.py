@@ -141,10 +141,15 @@ def test_readers_learn_first_that_stretches_stand_twice_and_once(trained, tmp_pa
         assert "Look at the data first" not in page.read_text()
 
 
-def test_a_fold_is_asked_for_no_costs(trained, tmp_path, config):
+def test_a_fold_is_asked_for_no_costs_and_no_values(trained_on_columns, tmp_path, params):
+    params["prepare"] |= {"numeric_columns": ["price"], "categorical_columns": ["product", "month"]}
+    asked = {"n_folds": 1, "cost_missed": "number", "cost_needless": 1.0, "shown_columns": ["product"]}
+    params["evaluate"] |= asked
+
     def stages(config, execution, out):
         assert (config.evaluate.cost_missed, config.evaluate.cost_needless) == (None, None)
+        assert config.evaluate.shown_columns == []
         raise SettingsError("seen")
 
     with pytest.raises(SettingsError, match="seen"):
-        run(trained, tmp_path, config(n_folds=1, cost_missed="number", cost_needless=1.0), stages)
+        run(trained_on_columns, tmp_path, settings.validate_settings(params, "test"), stages)

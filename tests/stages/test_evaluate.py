@@ -20,14 +20,21 @@ from tests.support import write_purchases
 
 
 @pytest.fixture
+def with_columns(trained_on_columns, tmp_path):
+    """A copy of artifacts that were trained on further columns."""
+    shutil.copytree(trained_on_columns, tmp_path / "columns")
+    return tmp_path / "columns"
+
+
+@pytest.fixture
 def folder(trained, tmp_path):
     """A copy of trained artifacts, to be damaged."""
     shutil.copytree(trained, tmp_path / "artifacts")
     return tmp_path / "artifacts"
 
 
-def run(folder, margin=0.005, missed=None, needless=None):
-    evaluate(folder / "prepared", folder, folder / "new", margin, missed, needless)
+def run(folder, margin=0.005, missed=None, needless=None, shown_columns=()):
+    evaluate(folder / "prepared", folder, folder / "new", margin, missed, needless, shown_columns)
     return read_json(folder / "new" / "evaluation" / "evaluation.json", Evaluation)
 
 
@@ -237,3 +244,64 @@ def test_a_card_names_every_member_with_its_hash(trained):
     for ensemble in read_metadata(trained).ensembles.values():
         for member in ensemble.members:
             assert f"| {ensemble.prefix}{member.seq_length}.pth | `{member.sha256}` |" in card
+
+
+def test_without_further_columns_no_file_tells_of_any(trained):
+    written = json.loads((trained / "evaluation" / "evaluation.json").read_text())
+    assert "values" not in written
+    for answers in written["questions"].values():
+        assert "by_column" not in answers
+        assert "columns" not in answers["importance"]
+    assert list(pd.read_csv(trained / "evaluation" / "leaderboard.csv"))[:3] == ["question", "known_past", "name"]
+
+
+def test_purchases_of_new_and_of_known_values_are_told_apart(trained_on_columns):
+    evaluation = read_json(trained_on_columns / "evaluation" / "evaluation.json", Evaluation)
+    assert evaluation.questions["next"].by_column == {}
+    found = evaluation.questions["made"].by_column
+    # The product of the last purchase stands there alone; either month stands among the first purchases.
+    assert {name: {key: stratum.n for key, stratum in strata.items()} for name, strata in found.items()} == {
+        "month": {"known": 20},
+        "product": {"new": 1, "known": 19},
+    }
+    leaderboard = pd.read_csv(trained_on_columns / "evaluation" / "leaderboard.csv", keep_default_na=False)
+    blend = leaderboard[leaderboard["name"] == "blend"]
+    assert blend[["question", "known_past", "column", "value"]].to_numpy().tolist() == [
+        ["next", "all", "", "all"],
+        ["made", "all", "", "all"],
+        ["made", "all", "month", "known"],
+        ["made", "all", "product", "new"],
+        ["made", "all", "product", "known"],
+    ]
+    # The mean of one purchase and of nineteen is that of all twenty.
+    losses = blend["log_loss"].astype(float).tolist()
+    assert (losses[3] + 19 * losses[4]) / 20 == pytest.approx(losses[1], abs=2e-6)
+
+
+def test_values_are_told_of_the_columns_that_shall_be_shown_alone(with_columns):
+    assert run(with_columns).values is None
+    assert "Which values come back" not in (with_columns / "new" / "evaluation" / "report.html").read_text()
+    found = run(with_columns, shown_columns=["product"]).values
+    table = pd.read_parquet(with_columns / "prepared" / "purchases.parquet")
+    values = (
+        pd.read_parquet(with_columns / "prepared" / "values.parquet").query("column == 'product'")["value"].tolist()
+    )
+    assert found.until == table["datetime"].iloc[-1].isoformat()
+    assert list(found.columns) == ["product"]
+    product = found.columns["product"]
+    assert product.n_values == 24
+    for one in (*product.highest, *product.lowest):
+        returned = table["returned"][table["product_code"] == values.index(one.value)]
+        assert (one.n_known, one.n_returned) == (len(returned), returned.sum())
+        rate = (returned.sum() + 20 * found.base_rate) / (len(returned) + 20)
+        assert one.rate == pytest.approx(rate, abs=1e-6)
+    page = (with_columns / "new" / "evaluation" / "report.html").read_text()
+    assert page.count("<h2>Which values come back</h2>") == 1
+
+
+def test_a_column_that_was_not_prepared_is_not_shown(with_columns, folder):
+    rule = "evaluate.shown_columns must be among the categorical columns that were prepared"
+    with pytest.raises(SettingsError, match=rf"{rule} \(found 'price', not in \['product', 'month'\]\)"):
+        run(with_columns, shown_columns=["product", "price"])
+    with pytest.raises(SettingsError, match=rf"{rule} \(found 'product', not in \[\]\)"):
+        run(folder, shown_columns=["product"])

@@ -6,10 +6,14 @@ from boomerang.base.paths import OUTPUT_FOLDERS
 from tools.inventory import find_unaccounted, list_expected
 
 
-def test_every_file_of_a_finished_run_is_expected(trained):
+@pytest.mark.parametrize(("training", "has_values"), [("trained", False), ("trained_on_columns", True)])
+def test_every_file_of_a_finished_run_is_expected(request, training, has_values, tmp_path):
+    trained = request.getfixturevalue(training)
     folders = [path for name in OUTPUT_FOLDERS for path in (trained / name).rglob("*")]
     found = {path.relative_to(trained).as_posix() for path in folders if path.is_file()}
-    assert found == list_expected([2, 4])
+    assert found == list_expected([2, 4], has_values)
+    shutil.copytree(trained, tmp_path / "artifacts")
+    assert find_unaccounted(tmp_path) == []
 
 
 def test_missing_left_over_and_foreign_files_are_named(trained, tmp_path):
