@@ -153,9 +153,11 @@ class Learner:
 
     def logistic_regression(self, inputs: np.ndarray) -> Baseline:
         """Logistic regression with scikit-learn's default penalty."""
-        # Newton's method ends so near the optimum that differences between CPUs are far below `DIGITS`.
+        # Newton's method ends so near the optimum that differences between CPUs are far below `DIGITS`. In float32, as
+        # the inputs are, it would end where rounding stops it, after a warning.
         model = LogisticRegression(solver="newton-cholesky", tol=1e-8, max_iter=200)
-        model.fit(*self._examples(inputs))
+        examples, labels = self._examples(inputs)
+        model.fit(examples.astype(np.float64), labels)
         return self.baseline(model.predict_proba(self._later(inputs))[:, 1], f"{inputs.shape[1]} inputs")
 
     def baseline(self, probabilities: np.ndarray, chosen: str) -> Baseline:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from boomerang.base.ensembles import LOG_GAP_SCALED, SCALED_FEATURES
-from boomerang.measures.baselines import base_rate, markov_chain, predict_baselines, predict_by_counting
+from boomerang.measures.baselines import Learner, base_rate, markov_chain, predict_baselines, predict_by_counting
 from boomerang.measures.metrics import log_losses
 
 
@@ -108,3 +108,12 @@ def test_few_training_purchases_leave_the_baselines_that_can_count():
     table = purchases(20, (2, 10, 8))
     table["returned"] = np.arange(20) % 2
     assert list(predict_baselines(table, 1)["next"]) == ["base_rate", "previous_value", "markov_chain"]
+
+
+def test_logistic_regression_ends_at_the_optimum_whatever_the_type_of_its_inputs():
+    draw = np.random.default_rng(0)
+    inputs = draw.random((3000, 5)).astype(np.float32)
+    labels = (draw.random(3000) < 0.2 * inputs[:, 0]).astype(int)
+    learner = Learner(labels, np.repeat(["train", "val", "test"], [2000, 500, 500]))
+    found = [learner.logistic_regression(inputs.astype(kind)).probabilities for kind in (np.float32, np.float64)]
+    np.testing.assert_array_equal(*found)
