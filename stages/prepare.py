@@ -62,12 +62,15 @@ def prepare(data_path: Path, out_dir: Path, config: settings.PrepareSettings) ->
         open_returned=config.open_returned,
         columns=config.columns,
     )
+    # Before what is left is refused: how much of it was left out may be why.
+    for line in purchases.notes:
+        tell(f"{data_path}: {line}")
     if config.columns is not None:
         with about(data_path):
             noted = check_columns(purchases.table, config.columns, purchases.categories, config.max_values)
+        for line in noted:
+            tell(f"{data_path}: {line}")
         purchases = replace(purchases, normalised=[*purchases.normalised, *noted])
-    for line in purchases.notes:
-        tell(f"{data_path}: {line}")
     with about(data_path):
         table, left_out = set_aside(purchases.table, config.past)
         write_prepared(replace(purchases, table=table), printable_name(data_path), out_dir, config, left_out)

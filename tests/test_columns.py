@@ -173,8 +173,10 @@ def test_counts_of_the_training_answer_where_there_is_no_file(shop, ours, csv):
     by_file = ours.predict_proba(history, name="trees", **asked)
     assert ours.predict_proba(history, name="trees", rates="prepared", **asked) == by_file
     if how == "groups":
-        own = history[history["customer"] == asked.pop("group")].drop(columns="customer")
+        own = history[history["customer"] == asked["group"]]
         assert ours.predict_proba(own, name="trees", **asked) == by_file
+        asked.pop("group")
+        assert ours.predict_proba(own.drop(columns="customer"), name="trees", **asked) == by_file
 
 
 def test_the_command_line_answers_as_a_program_does(shop, ours, csv, tmp_path, capsys):
@@ -213,6 +215,27 @@ def test_the_past_of_one_customer_takes_the_counts_of_the_training(shop, ours, c
     assert "does not look like the shop" not in found[()][1]
 
 
+def test_open_orders_alone_are_scored_by_the_counts_of_the_training_or_told_of(shop, ours, csv, tmp_path, capsys):
+    orders, output = tmp_path / "open.csv", tmp_path / "scores.csv"
+    table = read(csv)[-6:].assign(returned="", datetime=pd.Timestamp("2025-06-01"))
+    table.to_csv(orders, index=False)
+    files = ["--csv", str(orders), "--artifacts_dir", str(shop[1]), "--ensemble", "trees", "--output", str(output)]
+    found = {}
+    for rates in ("history", "prepared"):
+        predict.main([*files, "--rates", rates])
+        found[rates] = pd.read_csv(output)["trees_made"]
+        said = "take --rates prepared" in capsys.readouterr().err
+        assert said == (rates == "history")
+    if shop[0] == "stream":
+        # In one stream, purchases without a past are not for the trees.
+        return
+    assert (found["history"] != found["prepared"]).any()
+    nobody = read(csv)[:0]
+    for at, (_, row) in enumerate(table.iterrows()):
+        expected = ours.predict_proba(nobody, name="trees", rates="prepared", **asked_of(shop[0], row))
+        assert found["prepared"][at] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_name_may_hold_the_sign_that_its_value_follows(csv):
     columns = Columns(numeric=["a", "a=b"], categorical=["c"])
     found = parse_columns([" A=b=5 ", "a=", "c= x=y "], columns, {"c": ["x=y"]})
@@ -224,7 +247,8 @@ def test_a_name_may_hold_the_sign_that_its_value_follows(csv):
     ("words", "message"),
     [
         ([], r"once for each of a, c, like --next_column 'a=…' \(found none\)"),
-        (["a=1"], r"\(found 'a=1'\)"),
+        (["a=1"], r"\(found 'a=1', without c\)"),
+        (["a=1", "cc=x"], r"\(found 'a=1', 'cc=x', without c\)"),
         (["a=1", "a=2", "c=x"], "once for each"),
         (["a=1", "c=x", "d=x"], "once for each"),
         (["a", "c=x"], "once for each"),

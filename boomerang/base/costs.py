@@ -17,7 +17,10 @@ def find_no_column(costs: Collection[Cost | None], numeric: Collection[str]) -> 
     strangers = [cost for cost in costs if isinstance(cost, str) and cost not in ("number", *numeric)]
     if not strangers:
         return None
-    return f"must be an amount or a column: number, or a numeric one that is read (found {strangers[0]!r:.200})"
+    read = ", ".join(numeric) or "none"
+    return (
+        f"must be an amount or a column: number, or one of numeric_columns (found {strangers[0]!r:.200}, not in {read})"
+    )
 
 
 def parse_cost(text: str) -> Cost:

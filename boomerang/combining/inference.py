@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from boomerang.base.columns import known_of
 from boomerang.base.ensembles import QUESTION_OF, TREES, short_name
 from boomerang.base.errors import SettingsError
 from boomerang.combining.artifacts import read_forest, read_member, read_metadata
@@ -96,10 +97,11 @@ class TrainedEnsembles:
     def scale(self, table: pd.DataFrame) -> pd.DataFrame:
         """A history, as `Purchases.table` has it, with what is scaled of it as further columns, as its windows need it.
 
+        How many labels of each value are known is counted in the history, unless its columns say it (see `known_of`).
         Raises DataError as `Metadata.scale` does.
         """
         columns = self.metadata.columns if self.knows_purchase else None
-        if columns is not None:
+        if columns is not None and not all(known_of(name)[0] in table for name in columns.categorical):
             table = add_columns(table, count_columns(table, columns, self.metadata.past))
         return add_columns(table, self.metadata.scale(table, self.knows_purchase))
 

@@ -1,6 +1,7 @@
 """The history that `predict.py` predicts from: whose past it is, and what its further columns tell."""
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,26 @@ def ask_of_columns(
         if made[known_of(name)[0]].iloc[0] == 0:
             tell(f"note: of {name} {asked.values[name]!r} no label is known: its rate is that of the shop")
     return add_columns(table, count_rows(table, purchases.categories, columns, past, counts)), made
+
+
+def take_counts(flags: argparse.Namespace, metadata: Metadata, columns: ColumnRules, purchases: Purchases) -> Purchases:
+    """The purchases of a file that is scored row by row, with what the training counted, where that is asked for.
+
+    Raises
+    ------
+    ArtifactError
+        If what the training counted is missing or damaged.
+    """
+    if columns.categorical and flags.rates != "prepared" and purchases.table["is_open"].all():
+        tell(
+            f"note: {flags.csv} has no purchase with a label, so it does not tell how often what is alike came back; "
+            f"put the settled purchases above, or take --rates prepared"
+        )
+    if not columns.categorical or flags.rates != "prepared":
+        return purchases
+    counts = ValueCounts((flags.artifacts_dir or ARTIFACTS) / "prepared", columns)
+    counted_rows = count_rows(purchases.table, purchases.categories, columns, metadata.past, counts)
+    return replace(purchases, table=add_columns(purchases.table, counted_rows))
 
 
 def select_history(

@@ -208,6 +208,7 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
     from rich.console import Console
     from rich.progress import track
 
+    from boomerang.commands.known_history import take_counts
     from boomerang.reading.purchases import read_purchases
     from boomerang.serving.file_scoring import CHUNK, score_rows, to_csv, to_json
 
@@ -226,6 +227,10 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
         purchases = read_purchases(flags.csv, **how, keep_others=True, columns=columns)
     for note in purchases.notes:
         tell(f"{flags.csv}: {note}")
+    if columns is not None:
+        purchases = take_counts(flags, metadata, columns, purchases)
+    elif flags.rates is not None:
+        raise SettingsError("--rates is for a training that reads further columns, and what knows the purchase")
     tell_model(flags, metadata, flags.csv, purchases)
     tell_doubts(metadata, flags.artifacts_dir or ARTIFACTS, names)
     deciding = names_that_decide(rule, names)

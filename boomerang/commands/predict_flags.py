@@ -65,8 +65,8 @@ def build_parser(prog: str = "predict.py") -> argparse.ArgumentParser:
     parser.add_argument(
         "--rates",
         choices=("history", "prepared"),
-        help="where the rates so far of its values, such as its product, come from: the purchases of --history_csv, or "
-        "the counts that the training wrote (default: history, or prepared where the file holds a single group)",
+        help="where the rates so far of its values, such as its product, come from: the purchases of the file, or the "
+        "counts that the training wrote (default: history, or prepared where --history_csv holds a single group)",
     )
     parser.add_argument(
         "--group",
@@ -152,9 +152,10 @@ def choose_names(flags: argparse.Namespace) -> list[str]:
     for name in ("group", "now"):
         if getattr(flags, name) is not None and flags.history_csv is None:
             raise SettingsError(f"--{name} goes with --history_csv")
-    for name in ("next_column", "rates"):
-        if getattr(flags, name) is not None and not is_made:
-            raise SettingsError(f"--{name} goes with --next_datetime and --next_number")
+    if flags.next_column is not None and not is_made:
+        raise SettingsError("--next_column goes with --next_datetime and --next_number")
+    if flags.rates is not None and not is_made and flags.csv is None:
+        raise SettingsError("--rates goes with --csv, or with --next_datetime and --next_number")
     if is_made and flags.now is not None:
         raise SettingsError("--now goes with the next purchase; that of one just made is its --next_datetime")
     if flags.output is not None and flags.csv is None:

@@ -124,7 +124,9 @@ def parse_columns(words: Sequence[str], columns: Columns, categories: Mapping[st
         said[name] = word.strip()[len(name) + 1 :].strip()
     if len(said) != len(words) or set(said) != set(columns.names):
         rule = f"must be given once for each of {', '.join(columns.names)}, like --next_column '{columns.names[0]}=…'"
-        raise SettingsError(f"next_column {rule} (found {', '.join(map(repr, words))[:200] or 'none'})")
+        missing = [name for name in columns.names if name not in said]
+        without = f", without {', '.join(missing)}" if words and missing else ""
+        raise SettingsError(f"next_column {rule} (found {', '.join(map(repr, words))[:200] or 'none'}{without})")
     faults, cells = Faults(), dict[str, float | int]()
     for name, value in said.items():
         if len(value) > MAX_CELL:

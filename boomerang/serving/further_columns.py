@@ -75,6 +75,10 @@ class FurtherColumns:
             If a column is missing, or holds what none can hold.
         """
         names = self._columns.names
+        # As in a file, upper and lower case are the same in names.
+        called = {name.lower(): name for name in names}
+        if isinstance(made, Mapping):
+            made = {called.get(str(name).lower(), name): value for name, value in made.items()}
         if not isinstance(made, Mapping) or set(made) != set(names):
             kind = "nothing" if made is None else type(made).__name__
             found = str(sorted(map(str, made)))[:200] if isinstance(made, Mapping) else kind

@@ -108,6 +108,14 @@ def read_known_past(
     return {name: np.append(values, purchase[name]) for name, values in found.items()}
 
 
+def is_of_one_group(history: pd.DataFrame, past: PastSettings | None) -> bool:
+    """Whether the training had a group column, and a history holds no more than one group: it tells no rates then."""
+    if past is None or past.group_column is None:
+        return False
+    named = find_named(history, past.group_column)
+    return not named or history.iloc[:, named[0]].nunique() < 2
+
+
 def _read_groups(history: pd.DataFrame, name: str) -> pd.Series:
     """The values of the group column as text, missing where nobody is known."""
     named = find_named(history, name)

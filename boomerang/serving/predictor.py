@@ -19,7 +19,7 @@ from boomerang.features.prepared import Source
 from boomerang.model.devices import one_thread
 from boomerang.serving.asked_purchase import AskedPurchase
 from boomerang.serving.further_columns import FurtherColumns
-from boomerang.serving.group_histories import read_known_past, read_table
+from boomerang.serving.group_histories import is_of_one_group, read_known_past, read_table
 from boomerang.serving.histories import COLUMNS, History, read_history
 from boomerang.serving.value_counts import ValueCounts
 
@@ -89,8 +89,8 @@ class Predictor(TrainedEnsembles):
             read. By default when the purchase was made, or the latest datetime of `history`.
         rates : {"history", "prepared"}, optional
             Where the rates so far of what a purchase has in categorical columns come from: `history`, as in training,
-            or what `prepare` counted then, which is said of past purchases too. By default `history`, unless that is
-            the past of one group where the training had a group column.
+            or what `prepare` counted then, which is said of past purchases too. By default `history`, unless that holds
+            a single group where the training had a group column.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Predictor(TrainedEnsembles):
             needs = "a table of purchases, and the purchase just made for context, trees and blend alone"
             raise SettingsError(f"{asked} predicts from {needs}; of {loaded} simple takes labels too")
         past, made, made_further = self.metadata.past, *_split(made, self.metadata.columns is not None)
-        further = self._read_further(history, {question}, self._takes_counts(rates, question, group))
+        further = self._read_further(history, {question}, self._takes_counts(rates, question, history))
         if past is not None and isinstance(history, pd.DataFrame):
             recent = read_known_past(history, past, made, group, now, further, made_further)
         elif group is not None or now is not None:
@@ -126,11 +126,11 @@ class Predictor(TrainedEnsembles):
                 recent |= {at: np.append(columns[at][latest], value) for at, value in of_made.items()}
         return self.predict(self._scale(recent, question == "made"), name).probability
 
-    def _takes_counts(self, rates: str | None, question: str, group: object) -> bool:
+    def _takes_counts(self, rates: str | None, question: str, history: History) -> bool:
         """Whether rates so far come from what `prepare` counted; raises SettingsError for what `rates` cannot be."""
         columns, past = self.metadata.columns, self.metadata.past
         if rates is None:
-            return past is not None and past.group_column is not None and group is None
+            return isinstance(history, pd.DataFrame) and is_of_one_group(history, past)
         if columns is None or question == "next":
             raise SettingsError("rates is for a purchase just made, and a training that reads further columns")
         if rates not in ("history", "prepared"):

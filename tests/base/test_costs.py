@@ -31,5 +31,5 @@ def test_a_cost_names_number_or_a_numeric_column_that_is_read():
     assert find_no_column((5.0, "number"), ()) is None
     assert find_no_column(("price", None), ("price",)) is None
     assert find_no_column(("price", 1), ()) == (
-        "must be an amount or a column: number, or a numeric one that is read (found 'price')"
+        "must be an amount or a column: number, or one of numeric_columns (found 'price', not in none)"
     )

@@ -168,7 +168,7 @@ def test_describe_lists_members_without_predicting(trained, capsys):
             2,
             "--next_column goes with --next_datetime and --next_number",
         ),
-        (["--csv", "none.csv", "--rates", "prepared"], 2, "--rates goes with --next_datetime and --next_number"),
+        (["--history", "yes", "--rates", "prepared"], 2, "--rates goes with --csv, or with --next_datetime and"),
         (["--history", "yes,no", "--threshold", "2"], 2, "--threshold must be a probability from 0 to 1 (found 2.0)"),
         (["--history", "yes,no", "--cost_missed", "2"], 2, "must be given together, and without --threshold"),
         (
@@ -179,8 +179,8 @@ def test_describe_lists_members_without_predicting(trained, capsys):
         (
             ["--csv", "none.csv", "--cost_missed", "many", "--cost_needless", "1"],
             2,
-            "--cost_missed and --cost_needless must be an amount or a column: number, or a numeric one that is read "
-            "(found 'many')",
+            "--cost_missed and --cost_needless must be an amount or a column: number, or one of the training's "
+            "numeric_columns (found 'many', not in none)",
         ),
         (
             ["--history", "yes,no", "--cost_missed", "0", "--cost_needless", "0"],
