@@ -17,7 +17,6 @@ import pandas as pd
 
 from boomerang.base import settings
 from boomerang.base.checks import shown
-from boomerang.base.columns import amount_of, known_of
 from boomerang.base.costs import Cost
 from boomerang.base.ensembles import ENSEMBLES, TREES
 from boomerang.base.errors import ArtifactError, SettingsError, exit_on_error
@@ -28,14 +27,7 @@ from boomerang.base.sources import unchanged
 from boomerang.base.stage_files import read_artifact, read_json, validate_json
 from boomerang.combining.decisions import Costs
 from boomerang.combining.inference import TrainedEnsembles
-from boomerang.features.prepared import (
-    SummaryFile,
-    read_amounts,
-    read_known,
-    read_number,
-    read_prepared,
-    read_values,
-)
+from boomerang.features.prepared import SummaryFile, read_prepared, read_unscaled, read_values
 from boomerang.measures.answers import measure_test_part
 from boomerang.measures.evaluation import EVALUATION_FORMAT, BacktestFile, Evaluation
 from boomerang.measures.values import ValueRates, rank_values
@@ -84,10 +76,7 @@ def evaluate(
     summary = read_json(prepared_dir / "summary.json", SummaryFile)
     table = read_prepared(path, summary.columns)
     costs = None if cost_missed is None or cost_needless is None else Costs(cost_missed, cost_needless)
-    for name in costs.columns if costs else ():
-        table = table.assign(**{amount_of(name): read_number(path) if name == "number" else read_amounts(path, name)})
-    for name in summary.columns.categorical if summary.columns else ():
-        table = table.assign(**{known_of(name)[0]: read_known(path, name)})
+    table = pd.concat([table, read_unscaled(path, summary.columns)], axis=1)
     ensembles = TrainedEnsembles.load(artifacts_dir)
     losses = {name: _read_losses(artifacts_dir / name / "history.csv") for name in ENSEMBLES}
     rounds = _read_rounds(artifacts_dir / TREES / "history.csv")

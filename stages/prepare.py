@@ -27,7 +27,7 @@ from boomerang.base.wording import tell
 from boomerang.features.columns import check_columns, tally
 from boomerang.features.known_past import NOBODY
 from boomerang.features.prepared import PartFigures, printable_name
-from boomerang.features.preparing import prepare_table, set_aside
+from boomerang.features.preparing import Prepared, prepare_table, set_aside
 from boomerang.reading.purchases import Purchases, read_purchases
 
 # No artifact: the file that the settings name is watched beside these.
@@ -98,9 +98,7 @@ def write_prepared(
     prepared = prepare_table(
         purchases.table, config.val_split, config.test_split, config.number_transform, config.past, config.columns
     )
-    for name in prepared.columns.numeric if prepared.columns else ():
-        if not prepared.table[raw_of(name)][prepared.table["part"] == "train"].nunique() > 1:
-            tell(f"{file}: {name}: no two values in the training purchases, so nothing is learned of it")
+    _tell_constants(prepared, file)
     _write_table(out_dir / "purchases.parquet", prepared.table)
     write_json(out_dir / "scaler.json", prepared.scaler.as_dict())
     # What only a history with open labels, groups, a delay or further columns has.
@@ -118,10 +116,8 @@ def write_prepared(
         values = tally(prepared.table, prepared.columns, purchases.categories)
         _write_table(out_dir / VALUES_FILE, values)
         n_values = values["column"].value_counts()
-        counts["values"] = {
-            "n_values": {name: int(n_values[name]) for name in prepared.columns.categorical},
-            "until": prepared.table["datetime"].iloc[-1].strftime("%Y-%m-%dT%H:%M:%S"),
-        }
+        until = prepared.table["datetime"].iloc[-1].strftime("%Y-%m-%dT%H:%M:%S")
+        counts["values"] = {"n_values": {name: int(n) for name, n in n_values.items()}, "until": until}
     write_json(
         out_dir / "summary.json",
         {
@@ -136,6 +132,14 @@ def write_prepared(
             **counts,
         },
     )
+
+
+def _tell_constants(prepared: Prepared, file: str) -> None:
+    """Say of which numeric columns nothing can be learned."""
+    of_train = prepared.table[prepared.table["part"] == "train"]
+    for name in prepared.columns.numeric if prepared.columns else ():
+        if of_train[raw_of(name)].nunique() < 2:
+            tell(f"{file}: {name}: no two values in the training purchases, so nothing is learned of it")
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

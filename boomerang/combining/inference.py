@@ -17,13 +17,11 @@ from boomerang.combining.pools import Member, Pool
 from boomerang.combining.table_windows import TableWindows
 from boomerang.features.columns import add_columns, count_columns
 from boomerang.model.devices import one_thread
-from boomerang.model.forward import MemberForward
+from boomerang.model.forward import BATCH_SIZE, MemberForward
 from boomerang.model.lstm import MemberLSTM
 from boomerang.model.window_inputs import WindowInputs
 from boomerang.trees.forest import Forest
 
-# Rows whose windows are written out at a time.
-ROWS = 256
 CPU = torch.device("cpu")
 
 
@@ -156,7 +154,7 @@ class TrainedEnsembles:
                 continue
             of_member = windows.of_member(member)
             rows, numbers = of_member.of(first, end)
-            chunks = (of_member.windows.gather(chunk) for chunk in torch.split(numbers, ROWS) if len(chunk))
+            chunks = (of_member.windows.gather(chunk) for chunk in torch.split(numbers, BATCH_SIZE) if len(chunk))
             found[member][rows - first] = np.concatenate([[], *(self.logits(member, chunk) for chunk in chunks)])
         return found
 

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boomerang.base.columns import amount_of
 from boomerang.base.costs import find_no_column
 from boomerang.base.errors import DataError, SettingsError, about, exit_on_error
 from boomerang.base.files import writing
@@ -83,6 +82,7 @@ def decide(rule: float | Costs | None, table: "Table") -> Decision | None:
         return None if rule is None else Decision(rule)
     import numpy as np
 
+    from boomerang.base.columns import amount_of
     from boomerang.combining.row_costs import RowCosts
 
     columns = {amount_of(name): np.asarray(table[amount_of(name)])[-1:] for name in rule.columns}
@@ -248,6 +248,8 @@ def score_csv(flags: argparse.Namespace, predictor: "Predictor", names: list[str
 
 def tell_own_costs(path: Path, rule: Costs, purchases: "Purchases", deciding: list[str], names: list[str]) -> None:
     """Say on stderr what it means that a mistake about each purchase has a cost of its own."""
+    from boomerang.base.columns import amount_of
+
     rest = [name for name in names if name not in deciding]
     tells = "tells" if len(rest) == 1 else "tell"
     alone = (

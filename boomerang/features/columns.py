@@ -94,8 +94,9 @@ def count_known(
     -------
     n_known, n_returned : ndarray of shape (n_rows,), int64
     """
-    n_rows = len(codes)
-    n_values = int(codes.max(initial=-1)) + 1
+    n_rows, n_values = len(codes), int(codes.max(initial=-1)) + 1
+    # A value and a row are one number that fits 64 bits.
+    step = n_rows + 1
     totals = np.zeros((2, n_values), dtype=np.int64)
     n_known, n_returned = np.empty((2, n_rows), dtype=np.int64)
     begin = 0
@@ -106,7 +107,7 @@ def count_known(
         last = int(ends[rows][-1])
         some = begin + np.flatnonzero(is_known[begin:last])
         some = some[np.argsort(codes[some], kind="stable")]
-        keys, step = codes[some] * (n_rows + 1) + some, n_rows + 1
+        keys = codes[some] * step + some
         came_back = np.concatenate([[0], np.cumsum(returned[some], dtype=np.int64)])
         starts = np.searchsorted(keys, codes[rows] * step)
         stops = np.searchsorted(keys, codes[rows] * step + ends[rows])
@@ -140,9 +141,10 @@ def count_columns(table: Table, columns: Columns, rules: PastSettings | None) ->
         What is known when, as for `find_known_past`: the same for a value as for a group.
     """
     found: dict[str, np.ndarray] = {}
-    if columns.categorical:
-        ends, is_known = find_known_ends(table, rules), ~find_open(table)
-        returned = np.asarray(table["returned"]).astype(np.int64)
+    if not columns.categorical:
+        return found
+    ends, is_known = find_known_ends(table, rules), ~find_open(table)
+    returned = np.asarray(table["returned"]).astype(np.int64)
     for name in columns.categorical:
         counts = count_known(np.asarray(table[code_of(name)]), returned, is_known, ends)
         found |= dict(zip(known_of(name), counts, strict=True))

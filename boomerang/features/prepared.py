@@ -161,29 +161,44 @@ def read_prepared(path: Path, columns: Columns | None = None) -> pd.DataFrame:
     return table
 
 
-def read_number(path: Path) -> pd.Series:
-    """`number` of each purchase as the CSV has it, float64; raises ArtifactError as `read_history` does."""
-    number = read_table(path, ["number"])["number"]
-    if number.dtype != np.float64 or not np.isfinite(number.to_numpy()).all():
-        raise ArtifactError(f"{path}: number must be finite float64 in every row")
-    return number
+def read_unscaled(path: Path, columns: Columns | None = None) -> pd.DataFrame:
+    """What the CSV says of each purchase beside its time and label, before it is scaled.
+
+    Parameters
+    ----------
+    path : Path
+        `purchases.parquet`.
+    columns : Columns, optional
+        The further columns of the training.
+
+    Returns
+    -------
+    DataFrame
+        `number` (float64); each numeric column as `raw_of` calls it (float64, NaN where not given), each categorical
+        one as `code_of` does (int64), and how many labels of its value were known, as `known_of` does (int64).
+
+    Raises
+    ------
+    ArtifactError
+        As `read_prepared`.
+    """
+    raw = [raw_of(name) for name in columns.numeric] if columns else []
+    counted = [name for of_one in (columns.categorical if columns else ()) for name in _whole_numbers_of(of_one)]
+    table = read_table(path, ["number", *raw, *counted])
+    numbers = table[["number", *raw]]
+    is_wrong = set(numbers.dtypes) != {np.dtype("float64")} or numbers["number"].isna().any()
+    if is_wrong or np.isinf(numbers.to_numpy()).any():
+        names = ", ".join(["number", *raw])
+        raise ArtifactError(f"{path}: {names} must be finite float64, and number be in every row")
+    for name in counted:
+        if table[name].dtype != np.int64 or (table[name] < 0).any():
+            raise ArtifactError(f"{path}: {name} must be int64, 0 or more, in every row")
+    return table
 
 
-def read_amounts(path: Path, name: str) -> pd.Series:
-    """A numeric column as the CSV has it, float64, NaN where it is not given; raises ArtifactError likewise."""
-    amounts = read_table(path, [raw_of(name)])[raw_of(name)]
-    if amounts.dtype != np.float64 or np.isinf(amounts.to_numpy()).any():
-        raise ArtifactError(f"{path}: {raw_of(name)} must be finite float64, or not given, in every row")
-    return amounts
-
-
-def read_known(path: Path, name: str) -> pd.Series:
-    """How many labels of each purchase's value in a categorical column were known; raises ArtifactError likewise."""
-    column = known_of(name)[0]
-    n_known = read_table(path, [column])[column]
-    if n_known.dtype != np.int64 or (n_known < 0).any():
-        raise ArtifactError(f"{path}: {column} must be int64, 0 or more, in every row")
-    return n_known
+def _whole_numbers_of(name: str) -> tuple[str, str]:
+    """What is kept of a categorical column in whole numbers: its codes, and how many labels were known."""
+    return code_of(name), known_of(name)[0]
 
 
 def read_history(prepared_dir: Path, columns: Columns | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -212,15 +227,15 @@ def read_history(prepared_dir: Path, columns: Columns | None = None) -> tuple[pd
     path = prepared_dir / "purchases.parquet"
     table = read_prepared(path)
     history = table[[name for name in ("datetime", "instant", "returned", "group") if name in table]]
-    further = {raw_of(name): read_amounts(path, name) for name in (columns.numeric if columns else ())}
-    values = read_values(prepared_dir, columns)["column"] if columns and columns.categorical else pd.Series(dtype="str")
-    n_values = values.value_counts()
-    for name in columns.categorical if columns else ():
-        codes = read_table(path, [code_of(name)])[code_of(name)]
-        if codes.dtype != np.int64 or not codes.between(0, n_values[name] - 1).all():
-            raise ArtifactError(f"{path}: {code_of(name)} must be int64, from 0 to {n_values[name] - 1}, in every row")
-        further[code_of(name)] = codes
-    return history.assign(number=read_number(path), **further), _count_split(table["part"])
+    unscaled = read_unscaled(path, columns)
+    if columns and columns.categorical:
+        n_values = read_values(prepared_dir, columns)["column"].value_counts()
+        for name in columns.categorical:
+            if unscaled[code_of(name)].max() >= n_values[name]:
+                raise ArtifactError(f"{path}: {code_of(name)} must be up to {n_values[name] - 1} in every row")
+        # `prepare` counts anew how many labels are known.
+        unscaled = unscaled.drop(columns=[known_of(name)[0] for name in columns.categorical])
+    return pd.concat([history, unscaled], axis=1), _count_split(table["part"])
 
 
 def read_values(prepared_dir: Path, columns: Columns) -> pd.DataFrame:

@@ -162,6 +162,7 @@ class _Nodes(NamedTuple):
 
     @classmethod
     def of(cls, forest: Forest) -> "_Nodes":
+        """All trees of a forest, which has at least one."""
         depths = [_measure_depth(tree) for tree in forest.trees]
         order = sorted(range(len(depths)), key=lambda at: -depths[at])
         trees = [forest.trees[at] for at in order]

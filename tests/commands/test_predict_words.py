@@ -1,6 +1,8 @@
 """What `predict.py` calls settings, thresholds and counts."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -131,3 +133,9 @@ def test_one_purchase_is_not_called_purchases(trained, capsys):
     assert format_prediction({"probability": 0.2, "members": [], "left_out": []}, "simple", "yes", 1, None) == (
         "returned=yes: 0.2000   (simple ensemble, 1 past purchase)"
     )
+
+
+def test_help_waits_for_no_library_that_it_does_not_need():
+    code = "import sys, boomerang.commands.predict; print(*{'numpy', 'pandas', 'pydantic', 'torch'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boomerang.base.columns import Columns, known_of
+from boomerang.base.columns import Columns
 from boomerang.base.errors import DataError
 from boomerang.base.settings import ColumnSettings, PastSettings
 from boomerang.features import columns as under_test
@@ -225,7 +225,3 @@ def test_columns_from_which_nothing_can_be_learned_are_refused(column, message):
 def test_columns_that_tell_little_are_noted(codes, notes):
     table = write_history().assign(product_code=codes)
     assert check_columns(table, BOTH, {"product": [str(code) for code in set(codes)]}, 100) == notes
-
-
-def test_names_of_counts_are_those_of_the_column():
-    assert known_of("product") == ("product_n_known", "product_n_returned")
